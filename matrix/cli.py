@@ -1,0 +1,44 @@
+"""Arguments to one function per subcommand; the only place that prints errors and exits."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from matrix import __version__
+from matrix.errors import CaliperError
+
+FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+# Name: (module, one line of help). A module has `configure(parser)` and `run(arguments) -> int`, and is imported only
+# when its command is asked for: `--version` and `--help` stay free of pandas, matplotlib and griffe.
+COMMANDS: dict[str, tuple[str, str]] = {}
+
+
+def get_parser(command: str | None) -> argparse.ArgumentParser:
+    """Return the parser, with the options of ``command`` only (the other subcommands by name)."""
+    parser = argparse.ArgumentParser(prog="caliper-matrix", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, summary) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if name == command:
+            implementation = importlib.import_module(module)
+            implementation.configure(subparser)
+            subparser.set_defaults(run=implementation.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 fine, 1 findings, 2 usage or environment, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = next((argument for argument in arguments if not argument.startswith("-")), None)
+    try:
+        options = get_parser(command).parse_args(arguments)
+        status = options.run(options)
+    except CaliperError as error:
+        print(f"caliper-matrix: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return int(status)

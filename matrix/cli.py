@@ -12,7 +12,10 @@ FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 # Name: (module, one line of help). A module has `configure(parser)` and `run(arguments) -> int`, and is imported only
 # when its command is asked for: `--version` and `--help` stay free of pandas, matplotlib and griffe.
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "publish": ("matrix.commands.publish", "push the results to a registry, as an OCI artifact"),
+    "fetch": ("matrix.commands.fetch", "get published results back, every digest checked"),
+}
 
 
 def get_parser(command: str | None) -> argparse.ArgumentParser:

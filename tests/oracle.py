@@ -60,12 +60,13 @@ def generated_name(frame: FrameType) -> tuple[str, str] | None:
     """Return module and qualified name of a method without source, by the class that holds it; None if none does."""
     code = frame.f_code
     owner = frame.f_locals[code.co_varnames[0]] if code.co_argcount else None
-    classes = type.mro(owner) if isinstance(owner, type) and owner is not type else type(owner).__mro__
+    classes = (owner if isinstance(owner, type) else type(owner)).__mro__
     # namedtuple makes its __new__ of a lambda.
     name = "__new__" if code.co_name == "<lambda>" else code.co_name
     for cls in classes:
-        held = inspect.unwrap(getattr(vars(cls).get(name), "__func__", vars(cls).get(name)))
-        if getattr(held, "__code__", None) is code:
+        held = vars(cls).get(name)
+        held = getattr(held, "__func__", held)
+        if getattr(getattr(held, "__wrapped__", held), "__code__", None) is code:
             return cls.__module__, f"{cls.__qualname__}.{name}"
     return None
 
@@ -160,7 +161,7 @@ def main() -> int:
         return run(options.program[1:] if options.program[0] == "--" else options.program)
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
         output.write_text(json.dumps(counter.report(), indent=1))
 
 

@@ -1,0 +1,1 @@
+"""One module for each subcommand: `configure(parser)` and `run(options) -> exit status`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from matrix.registry import blobs, listings, manifests
 from matrix.registry.content import UnknownContentError
-from matrix.registry.errors import RegistryError
+from matrix.registry.errors import Code, RegistryError
 from matrix.registry.grammar import check_name
 from matrix.registry.messages import DisconnectedError, Receive, Request, Response, Scope, Send, is_full_disk
 from matrix.registry.store import Store
@@ -58,7 +58,7 @@ def route(path: str) -> Route:
             if match.groups():
                 check_name(match[1])
             return Route(kind, match.groups())
-    raise RegistryError("UNSUPPORTED", 404, detail="no such endpoint")
+    raise RegistryError(Code.UNSUPPORTED, 404, detail="no such endpoint")
 
 
 class Application:
@@ -84,11 +84,11 @@ class Application:
         except RegistryError as error:
             response = _refusal(error)
         except UnknownContentError as error:  # somebody removed a file
-            response = _refusal(RegistryError("BLOB_UNKNOWN", detail=error.digest))
+            response = _refusal(RegistryError(Code.BLOB_UNKNOWN, detail=error.digest))
         except OSError as error:
             if not is_full_disk(error):
                 raise
-            response = _refusal(RegistryError("BLOB_UPLOAD_INVALID", 507, "no space left in the registry's storage"))
+            response = _refusal(RegistryError(Code.BLOB_UPLOAD_INVALID, 507, "no space left in the registry's storage"))
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         return response
 
@@ -97,7 +97,7 @@ class Application:
         methods = ENDPOINTS[found.kind]
         endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
-            raise RegistryError("UNSUPPORTED", headers={"Allow": ", ".join(methods)})
+            raise RegistryError(Code.UNSUPPORTED, headers={"Allow": ", ".join(methods)})
         return await endpoint(self.store, request, *found.parts)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from matrix.registry import grammar
-from matrix.registry.errors import RegistryError
+from matrix.registry.errors import Code, RegistryError
 from matrix.registry.messages import Request, Response
 from matrix.registry.store import Store
 from matrix.registry.uploads import Upload
@@ -13,7 +13,7 @@ async def get(store: Store, request: Request, name: str, digest: str) -> Respons
     """Return a blob, or the range of it that is asked for."""
     grammar.check_digest(digest)
     if not store.state.has_blob(name, digest) or not store.content.path(digest).exists():
-        raise RegistryError("BLOB_UNKNOWN", detail=digest)
+        raise RegistryError(Code.BLOB_UNKNOWN, detail=digest)
     size = store.content.size(digest)
     headers = {
         "Content-Type": "application/octet-stream",
@@ -72,7 +72,7 @@ async def put(store: Store, request: Request, name: str, key: str) -> Response:
     """Add the last chunk, if there is one, and close the session: the blob is there."""
     digest = request.parameter("digest")
     if digest is None:
-        raise RegistryError("DIGEST_INVALID", detail="no digest given")
+        raise RegistryError(Code.DIGEST_INVALID, detail="no digest given")
     grammar.check_digest(digest)
     upload = store.uploads.get(name, key)
     async with upload.turn:
@@ -98,10 +98,10 @@ async def _append(request: Request, upload: Upload, algorithm: str = "sha256") -
     if (announced := request.headers.get("content-range")) is not None:
         first, last = grammar.parse_chunk(announced)
         if first != upload.offset:
-            raise RegistryError("BLOB_UPLOAD_INVALID", 416, f"chunk {announced}", _progress(request, upload))
+            raise RegistryError(Code.BLOB_UPLOAD_INVALID, 416, f"chunk {announced}", _progress(request, upload))
         length = request.headers.get("content-length")
         if length is not None and length.isdecimal() and int(length) != last - first + 1:
-            raise RegistryError("SIZE_INVALID", detail=f"chunk {announced} of {length} bytes")
+            raise RegistryError(Code.SIZE_INVALID, detail=f"chunk {announced} of {length} bytes")
     await upload.append(request.stream(), algorithm)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-from matrix.registry.errors import RegistryError
+from matrix.registry.errors import Code, RegistryError
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
@@ -20,7 +20,7 @@ LONGEST_NAME = 255
 def check_name(name: str) -> str:
     """Return ``name`` if it may name a repository; a `RegistryError` (NAME_INVALID) if not."""
     if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
-        raise RegistryError("NAME_INVALID", detail=name[:LONGEST_NAME])
+        raise RegistryError(Code.NAME_INVALID, detail=name[:LONGEST_NAME])
     return name
 
 
@@ -38,7 +38,7 @@ def check_digest(digest: str) -> str:
     """Return ``digest`` if it is a sha256 or sha512 digest; a `RegistryError` (DIGEST_INVALID) if not."""
     algorithm, _, encoded = digest.partition(":")
     if not _DIGEST.fullmatch(digest) or not (pattern := _ENCODED.get(algorithm)) or not pattern.fullmatch(encoded):
-        raise RegistryError("DIGEST_INVALID", detail=digest[:LONGEST_NAME])
+        raise RegistryError(Code.DIGEST_INVALID, detail=digest[:LONGEST_NAME])
     return digest
 
 
@@ -50,7 +50,7 @@ def digest_of(data: bytes, algorithm: str = "sha256") -> str:
 def parse_chunk(text: str) -> tuple[int, int]:
     """Return first and last byte of a chunk's ``Content-Range`` (``0-99``, without a unit), both included."""
     if not (match := _CHUNK.fullmatch(text)) or int(match[2]) < int(match[1]) - 1:
-        raise RegistryError("BLOB_UPLOAD_INVALID", detail=f"Content-Range {text[:64]}")
+        raise RegistryError(Code.BLOB_UPLOAD_INVALID, detail=f"Content-Range {text[:64]}")
     return int(match[1]), int(match[2])
 
 
@@ -72,7 +72,7 @@ def parse_range(text: str | None, size: int) -> tuple[int, int] | None:
     else:
         first, last = size, size
     if first > last or first >= size:
-        raise RegistryError("SIZE_INVALID", 416, detail=text[:64], headers={"Content-Range": f"bytes */{size}"})
+        raise RegistryError(Code.SIZE_INVALID, 416, detail=text[:64], headers={"Content-Range": f"bytes */{size}"})
     return first, last - first + 1
 
 
@@ -81,5 +81,5 @@ def parse_count(text: str | None) -> int | None:
     if text is None:
         return None
     if not text.isascii() or not text.isdecimal() or len(text) > 18:  # noqa: PLR2004 - more than any list can hold
-        raise RegistryError("UNSUPPORTED", 400, detail=f"n={text[:64]}")
+        raise RegistryError(Code.UNSUPPORTED, 400, detail=f"n={text[:64]}")
     return int(text)

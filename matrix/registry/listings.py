@@ -19,7 +19,11 @@ async def tags(store: Store, request: Request, name: str) -> Response:
 async def catalog(store: Store, request: Request) -> Response:
     """Return names of repositories, at most ``n`` of those after ``last``."""
     found, link = page(request, store.state.names(request.parameter("last")))
-    return Response(200, {"Content-Type": "application/json"} | link, json.dumps({"repositories": found}).encode())
+    return _listing({"repositories": found}, link)
+
+
+def _listing(content: dict[str, str | list[str]], link: dict[str, str]) -> Response:
+    return Response(200, {"Content-Type": "application/json"} | link, json.dumps(content).encode())
 
 
 def page(request: Request, entries: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from matrix.registry import grammar
-from matrix.registry.errors import RegistryError
+from matrix.registry.errors import Code, RegistryError
 from matrix.registry.listings import page
 from matrix.registry.messages import Request, Response
 from matrix.registry.store import Store
@@ -32,14 +32,14 @@ async def put(store: Store, request: Request, name: str, reference: str) -> Resp
     """Store a manifest under a tag or its digest, if all that it refers to is there."""
     tag = None if grammar.is_digest(reference) else reference
     if tag is not None and not grammar.is_tag(tag):
-        raise RegistryError("MANIFEST_INVALID", detail=f"tag {tag[:255]}")
+        raise RegistryError(Code.MANIFEST_INVALID, detail=f"tag {tag[:255]}")
     algorithm = "sha256" if tag else grammar.check_digest(reference).partition(":")[0]
     data = await request.body(LARGEST)
     media_type, manifest = _understand(request.headers.get("content-type", ""), data)
     needs = _needs(media_type, manifest)
     subject = _subject(manifest)
     if tag is None and grammar.digest_of(data, algorithm) != reference:
-        raise RegistryError("DIGEST_INVALID", detail=reference)
+        raise RegistryError(Code.DIGEST_INVALID, detail=reference)
     digest = store.content.add(data, algorithm)
     store.state.add_manifest(name, digest, media_type, tag, needs)
     headers = {"Location": f"{request.origin}/v2/{name}/manifests/{digest}", "Docker-Content-Digest": digest}
@@ -91,23 +91,22 @@ def _understand(content_type: str, data: bytes) -> tuple[str, dict[str, Any]]:
     inside = manifest.get("mediaType") if isinstance(manifest, dict) else None
     media_type = announced or (inside if isinstance(inside, str) else OCI_MANIFEST)
     if inside is not None and inside != media_type:
-        raise RegistryError("MANIFEST_INVALID", detail=f"mediaType differs from Content-Type {media_type}")
+        raise RegistryError(Code.MANIFEST_INVALID, detail=f"mediaType differs from Content-Type {media_type}")
     if not isinstance(manifest, dict):
         if media_type in _REFERENCES:
-            raise RegistryError("MANIFEST_INVALID", detail="not a JSON object")
+            raise RegistryError(Code.MANIFEST_INVALID, detail="not a JSON object")
         manifest = {}
     return media_type, manifest
 
 
 def _needs(media_type: str, manifest: dict[str, Any]) -> list[str]:
-    needs = []
+    needs: list[str] = []
     for key in _REFERENCES.get(media_type, ()):
         value = manifest.get(key)
         if value is None and key in _REQUIRED:
-            raise RegistryError("MANIFEST_INVALID", detail=f"no {key}")
-        for descriptor in value if isinstance(value, list) else [value]:
-            if descriptor is not None and not _is_elsewhere(descriptor):
-                needs.append(_digest_in(descriptor, key))
+            raise RegistryError(Code.MANIFEST_INVALID, detail=f"no {key}")
+        descriptors = value if isinstance(value, list) else [] if value is None else [value]
+        needs += [_digest_in(descriptor, key) for descriptor in descriptors if not _is_elsewhere(descriptor)]
     return needs
 
 
@@ -119,7 +118,7 @@ def _is_elsewhere(descriptor: object) -> bool:
 def _digest_in(descriptor: object, key: str) -> str:
     digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
     if not isinstance(digest, str):
-        raise RegistryError("MANIFEST_INVALID", detail=f"no digest in {key}")
+        raise RegistryError(Code.MANIFEST_INVALID, detail=f"no digest in {key}")
     return grammar.check_digest(digest)
 
 

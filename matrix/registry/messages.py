@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from matrix.registry.errors import RegistryError
+from matrix.registry.errors import Code, RegistryError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,7 +25,7 @@ class DisconnectedError(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """What the client asks. Names of headers are in lower case; ``origin`` is scheme and host as the client sees them."""
+    """What the client asks. Names of headers are in lower case; ``origin`` is scheme and host, as the client sees it."""
 
     method: str
     path: str
@@ -72,7 +72,7 @@ class Request:
                 if size > limit:
                     break
         if size > limit:
-            raise RegistryError("SIZE_INVALID", 413, detail=f"more than {limit} bytes", headers={"Connection": "close"})
+            raise RegistryError(Code.SIZE_INVALID, 413, f"more than {limit} bytes", {"Connection": "close"})
         return b"".join(pieces)
 
 

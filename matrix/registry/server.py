@@ -109,7 +109,7 @@ class Registry:
     async def _serve(self, listeners: list[socket.socket], ready: threading.Event) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         config = Config(
-            Application(self.store),  # type: ignore[arg-type]
+            Application(self.store),
             loop="asyncio",
             ws="none",
             lifespan="off",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from matrix.registry.errors import RegistryError
+from matrix.registry.errors import Code, RegistryError
 
 
 class RepositorySnapshot(TypedDict):
@@ -55,7 +55,7 @@ class State:
 
     def _known(self, name: str) -> Repository:
         if (repository := self._repositories.get(name)) is None:
-            raise RegistryError("NAME_UNKNOWN", detail=name)
+            raise RegistryError(Code.NAME_UNKNOWN, detail=name)
         return repository
 
     def add_blob(self, name: str, digest: str) -> None:
@@ -77,7 +77,7 @@ class State:
         """Take the blob out of the repository; content stays, for other repositories and snapshots."""
         with self.lock:
             if digest not in self._known(name).blobs:
-                raise RegistryError("BLOB_UNKNOWN", detail=digest)
+                raise RegistryError(Code.BLOB_UNKNOWN, detail=digest)
             self._change(name).blobs.remove(digest)
 
     def add_manifest(self, name: str, digest: str, media_type: str, tag: str | None, needs: Iterable[str]) -> None:
@@ -86,7 +86,7 @@ class State:
             present = self._repositories.get(name, Repository())
             for needed in needs:
                 if needed not in present.blobs and needed not in present.manifests:
-                    raise RegistryError("MANIFEST_BLOB_UNKNOWN", detail=needed)
+                    raise RegistryError(Code.MANIFEST_BLOB_UNKNOWN, detail=needed)
             repository = self._change(name)
             repository.manifests[digest] = media_type
             if tag is not None:
@@ -98,7 +98,7 @@ class State:
             repository = self._known(name)
             digest = repository.tags.get(reference, reference)
             if (media_type := repository.manifests.get(digest)) is None:
-                raise RegistryError("MANIFEST_UNKNOWN", detail=reference[:255])
+                raise RegistryError(Code.MANIFEST_UNKNOWN, detail=reference[:255])
             return digest, media_type
 
     def remove_manifest(self, name: str, reference: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from matrix.registry.content import Content
-from matrix.registry.errors import RegistryError
+from matrix.registry.errors import Code, RegistryError
 
 EXPIRY = 3600.0  # seconds that a session is kept after it was last used
 _BLOCK = 1 << 20
@@ -68,7 +68,7 @@ class Upload:
             raise
         if self.closed:
             self._roll_back()
-            raise RegistryError("BLOB_UPLOAD_UNKNOWN", detail=self.key)
+            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN, detail=self.key)
         self._hash, self.offset = running, end
 
     def _roll_back(self) -> None:
@@ -96,7 +96,7 @@ class Upload:
         try:
             actual = self.digest(digest.partition(":")[0])
             if actual != digest:
-                raise RegistryError("DIGEST_INVALID", detail=f"expected {digest}, got {actual}")
+                raise RegistryError(Code.DIGEST_INVALID, detail=f"expected {digest}, got {actual}")
             if self._file is None or not self._file.exists():
                 self._content.add(b"", digest.partition(":")[0])
             else:
@@ -161,7 +161,7 @@ class Uploads:
         with self._lock:
             upload = self._open.get(key)
             if upload is None or upload.repository != repository:
-                raise RegistryError("BLOB_UPLOAD_UNKNOWN", detail=key[:64])
+                raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN, detail=key[:64])
             self._open[key] = self._open.pop(key)
             upload.used = time.monotonic()
             return upload
@@ -177,7 +177,7 @@ class Uploads:
         """Take a session off the list, before it is finished: nobody else can use it any more."""
         with self._lock:
             if self._open.pop(upload.key, None) is None:
-                raise RegistryError("BLOB_UPLOAD_UNKNOWN", detail=upload.key)
+                raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN, detail=upload.key)
 
     def cancel(self, upload: Upload) -> None:
         """End a session and remove what arrived."""

@@ -14,7 +14,7 @@ _REFERENCE = re.compile(rf"{_HOST}/(?P<repository>{_PART}(?:/{_PART})*)(?::{_TAG
 
 
 @final
-class ReferenceError(CaliperError):  # noqa: A001 (the builtin is about weak references, and nobody catches it here)
+class InvalidReferenceError(CaliperError):
     """A reference that cannot be parsed."""
 
     def __init__(self, text: str) -> None:
@@ -41,11 +41,11 @@ class Reference:
         """Parse ``text``; the registry is never guessed.
 
         Raises:
-            ReferenceError: it is not a reference.
+            InvalidReferenceError: it is not a reference.
         """
         match = _REFERENCE.fullmatch(text)
         if match is None:
-            raise ReferenceError(text)
+            raise InvalidReferenceError(text)
         return cls(**match.groupdict())
 
     @property

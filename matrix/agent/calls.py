@@ -1,0 +1,355 @@
+"""One call as an event: which function, how the caller reached it, and each argument with its form."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import callsite, checks, probes
+from .values import Encoder, Json, symbol_of
+
+MISSING = object()
+
+
+def event(
+    snapshots: Any,
+    frame: types.FrameType,
+    definition: probes.Definition,
+    values: Tuple[Any, ...],
+    site: callsite.Site,
+    outer: Optional[types.FrameType],
+    direct: bool,
+) -> Dict[str, Json]:
+    """Return the event of a call that begins in ``frame``, made at ``site`` in the frame ``outer``."""
+    found = Callee(snapshots, frame.f_code, definition, values, site, outer)
+    made: Dict[str, Json] = {
+        "e": "call",
+        "tier": "boundary",
+        "function": found.function,
+        "module": definition.module,
+        "qualname": definition.qualname,
+        "kind": found.kind,
+    }
+    made["access"] = found.access()
+    made["args"] = found.arguments(direct)
+    if definition.kind == "generator" and is_context(frame):
+        made["via"] = "context"
+    if outer is not None:
+        expected = checks.expectation(site, outer)
+        if expected:
+            made["expect"] = expected
+    made["usage"] = site.usage
+    return made
+
+
+def is_context(frame: types.FrameType) -> bool:
+    """Say whether a generator's body was begun by ``contextlib``: by a ``with`` statement."""
+    back = frame.f_back
+    return back is not None and back.f_code.co_name in ("__enter__", "__aenter__") and back.f_globals.get("__name__") == "contextlib"
+
+
+class Callee:
+    """What was called, as far as the caller's spelling and the arguments tell."""
+
+    def __init__(self, snapshots: Any, code: types.CodeType, definition: probes.Definition, values: Tuple[Any, ...], site: callsite.Site, outer: Any) -> None:  # fmt: skip
+        """Find out what kind of a call it is, and on what."""
+        self.snapshots, self.code, self.definition, self.site, self.outer = snapshots, code, definition, site, outer
+        self.values = dict(zip(definition.names, values))
+        self.receiver: Any = MISSING
+        self.name = definition.qualname.rpartition(".")[2]
+        self.kind = {"coroutine": "coroutine", "generator": "generator", "async generator": "asyncgen"}.get(definition.kind, "function")
+        self.target = resolve(site.chain, outer) if site.chain else None
+        self.matched = self.target is not None and leads_to(self.target, code)
+        self.dropped = 0
+        self.find()
+        self.function = self.row()
+
+    def first(self) -> Any:
+        """Return the first argument, be it named or in ``*args``."""
+        if self.definition.positional:
+            return self.values[self.definition.positional[0]]
+        rest = self.values.get(self.definition.vararg or "", ())
+        return rest[0] if rest else MISSING
+
+    def find(self) -> None:
+        """Tell constructors, methods, class methods, properties and plain functions apart."""
+        first = self.first()
+        if first is MISSING:
+            return
+        if self.name in ("__init__", "__new__") and self.in_class():
+            self.receiver, self.dropped = first, 1
+            called = isinstance(self.target, type) or self.site.name not in ("__init__", "__new__")
+            self.kind = "constructor" if called and self.name == "__init__" else "method"
+            return
+        for name in dict.fromkeys((self.site.name, self.name)):
+            if name and self.found_on(first, name):
+                return
+        if isinstance(first, type) and self.in_class() and self.definition.positional[:1] == ["cls"]:
+            self.receiver, self.dropped, self.kind = first, 1, "classmethod"
+
+    def in_class(self) -> bool:
+        """Say whether the function stands in a class body."""
+        parent = self.definition.qualname.rpartition(".")[0]
+        return bool(parent) and not parent.endswith("<locals>")
+
+    def found_on(self, first: Any, name: str) -> bool:
+        """Say whether the function is the attribute ``name`` of its first argument."""
+        for owner, kind in ((type(first), "method"), (first, "classmethod")):
+            if not isinstance(owner, type):
+                continue
+            found = inspect.getattr_static(owner, name, None)
+            if isinstance(found, property):
+                if any(leads_to(getattr(found, part), self.code) for part in ("fget", "fset", "fdel") if getattr(found, part)):
+                    self.receiver, self.name, self.dropped, self.kind = first, name, 1, "property"
+                    self.part = next(p for p in ("fget", "fset", "fdel") if leads_to(getattr(found, p), self.code))
+                    self.owner = found
+                    return True
+                continue
+            if isinstance(found, functools.cached_property) and leads_to(found.func, self.code):
+                self.receiver, self.name, self.dropped, self.kind, self.part, self.owner = first, name, 1, "property", "fget", found.func
+                return True
+            is_class = isinstance(found, classmethod)
+            function = found.__func__ if isinstance(found, classmethod) else found
+            if isinstance(found, staticmethod) or function is None or is_class != (kind == "classmethod"):
+                continue
+            if leads_to(function, self.code):
+                self.receiver, self.name, self.dropped, self.owner = first, name, 1, function
+                self.kind = kind if self.kind == "function" else self.kind
+                return True
+        return False
+
+    def row(self) -> str:
+        """Return the definition path; a wrapper counts as what it wraps."""
+        for candidate in (getattr(self, "owner", None), self.target if self.matched else None):
+            function = getattr(candidate, "fget", None) or candidate
+            inner = function
+            while getattr(inner, "__wrapped__", None) is not None:
+                inner = inner.__wrapped__
+            inner = getattr(inner, "__func__", inner)
+            if isinstance(inner, types.FunctionType) and "<locals>" in self.definition.qualname:
+                return "%s.%s" % (inner.__module__, inner.__qualname__)
+        return self.definition.function
+
+    def access(self) -> Json:
+        """Return how a replay reaches what was called."""
+        encode = self.snapshots.argument
+        if self.kind == "constructor":
+            return self.constructor()
+        if self.receiver is not MISSING:
+            made: Dict[str, Json] = {"receiver": encode(self.receiver), "name": unmangled(self.name)}
+            if self.kind == "property" and self.part != "fget":
+                made["part"] = self.part
+            if self.name == "__init__" or not self.on_receiver():
+                made["class"] = self.spelled() or symbol_of(self.receiver if isinstance(self.receiver, type) else type(self.receiver))
+            return made
+        return {"path": self.spelled() or self.home()} if "<locals>" not in self.home() else self.closure()
+
+    def on_receiver(self) -> bool:
+        """Say whether looking the name up on the receiver leads to this function (``super().f()`` does not)."""
+        if isinstance(self.receiver, type) or self.kind == "property":
+            return True
+        found = inspect.getattr_static(type(self.receiver), self.name, None)
+        return leads_to(getattr(found, "__func__", found), self.code)
+
+    def constructor(self) -> Json:
+        """Return how a class was reached: as spelled, or by its own home."""
+        kind = type(self.receiver)
+        spelled = self.spelled() if self.target is kind else None
+        if spelled:
+            return {"path": spelled}
+        return {"class": self.snapshots.argument(kind)}
+
+    def home(self) -> str:
+        """Return ``module:qualname`` of the definition."""
+        return "%s:%s" % (self.definition.module, self.definition.qualname)
+
+    def closure(self) -> Json:
+        """Return how a function made by another call is reached: as its result."""
+        if self.matched or (self.target is not None and self.snapshots.known.get(self.target)):
+            return {"object": self.snapshots.argument(self.target)}
+        return {"opaque": "a function inside of %s" % self.definition.function.partition(".<locals>")[0]}
+
+    def spelled(self) -> Optional[str]:
+        """Return ``module:name`` as the caller wrote it, where that leads to what was called."""
+        kind = type(self.receiver) if self.kind == "constructor" else None
+        if not self.site.chain or self.outer is None or not (self.matched or (kind is not None and self.target is kind)):
+            return None
+        return checks.spelling(self.site.chain, self.outer)
+
+    def arguments(self, direct: bool) -> List[Json]:
+        """Return the arguments with their forms; the receiver is not one of them."""
+        definition = self.definition
+        names = definition.positional[self.dropped :] if definition.positional else []
+        rest = list(self.values.get(definition.vararg or "", ()))
+        if not definition.positional:
+            rest = rest[self.dropped :]
+        keywords = dict(self.values.get(definition.kwarg or "", {}))
+        forms = Forms(self.site) if direct and isinstance(self.site.node, callsite.ast.Call) else Forms(None)
+        made: List[Json] = []
+        for index, name in enumerate(names):
+            made.append({"name": name, "form": forms.of(name, index), "value": self.value(name)})
+        made += [{"name": definition.vararg, "form": "positional", "value": self.snapshots.argument(item)} for item in rest]
+        made += [{"name": name, "form": forms.of(name, None), "value": self.value(name)} for name in definition.kwonly]
+        made += [{"name": name, "form": "keyword", "value": self.snapshots.argument(item)} for name, item in keywords.items()]
+        return made
+
+    def value(self, name: str) -> Json:
+        """Return the value of a named argument."""
+        return self.snapshots.argument(self.values[name])
+
+
+class Forms:
+    """In what form each argument was given."""
+
+    def __init__(self, site: Optional[callsite.Site]) -> None:
+        """Read them off the caller's spelling; without one they are unknown."""
+        self.positional = site.positional if site else None
+        self.keywords = site.keywords if site else None
+
+    def of(self, name: str, index: Optional[int]) -> str:
+        """Return the form of the parameter ``name`` at ``index`` (None: keyword-only)."""
+        if self.keywords is not None and name in self.keywords:
+            return "keyword"
+        if self.positional is not None and index is not None and index < self.positional:
+            return "positional"
+        if self.positional is None or self.keywords is None:
+            return "unknown"
+        return "defaulted"
+
+
+def unmangled(name: str) -> str:
+    """Return a name as an attribute has it."""
+    return name
+
+
+def leads_to(function: Any, code: types.CodeType) -> bool:
+    """Say whether calling ``function`` runs ``code``: itself, or as what it wraps."""
+    seen = 0
+    while function is not None and seen < 20:
+        function = getattr(function, "__func__", function)
+        if isinstance(function, functools.partial):
+            function = function.func
+            continue
+        if getattr(function, "__code__", None) is code:
+            return True
+        function = getattr(function, "__wrapped__", None)
+        seen += 1
+    return False
+
+
+def resolve(chain: Tuple[str, ...], frame: Any) -> Any:
+    """Return what a dotted name means in ``frame``, without running any code of the subject's; None if unknown."""
+    if frame is None:
+        return None
+    found: Any = None
+    for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
+        if chain[0] in names:
+            found = names[chain[0]]
+            break
+    for name in chain[1:]:
+        if isinstance(found, types.ModuleType):
+            found = vars(found).get(name)
+        else:
+            found = inspect.getattr_static(found, name, None)
+            found = getattr(found, "__func__", found)
+        if found is None:
+            return None
+    return found
+
+
+def shape(function: types.FunctionType, encoder: Encoder) -> Dict[str, Json]:
+    """Return what a stub needs to look like a function of the caller's."""
+    code = function.__code__
+    count = code.co_argcount + code.co_kwonlyargcount
+    flags = code.co_flags
+    kind = "function"
+    for flag, name in ((inspect.CO_COROUTINE, "coroutine"), (inspect.CO_ASYNC_GENERATOR, "asyncgen"), (inspect.CO_GENERATOR, "generator")):
+        if flags & flag:
+            kind = name
+    names = list(code.co_varnames[: count + bool(flags & inspect.CO_VARARGS) + bool(flags & inspect.CO_VARKEYWORDS)])
+    made: Dict[str, Json] = {
+        "name": function.__name__,
+        "kind": kind,
+        "names": names,
+        "posonly": code.co_posonlyargcount,
+        "positional": code.co_argcount,
+        "kwonly": code.co_kwonlyargcount,
+        "varargs": bool(flags & inspect.CO_VARARGS),
+        "varkw": bool(flags & inspect.CO_VARKEYWORDS),
+        "constant": is_constant(code, names),
+    }
+    if function.__defaults__:
+        made["defaults"] = [encoder.encode(value, 1) for value in function.__defaults__]
+    if function.__kwdefaults__:
+        made["kwdefaults"] = {name: encoder.encode(value, 1) for name, value in function.__kwdefaults__.items()}
+    return made
+
+
+def is_constant(code: types.CodeType, names: List[str]) -> bool:
+    """Say whether a body never reads its parameters: then what it gives does not depend on them."""
+    import dis
+
+    probed = 0
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") and instruction.argval == probes.ENTER:
+            probed = len(names) + 1
+        elif probed and instruction.opname.startswith("LOAD_"):
+            probed -= instruction.opname.count("LOAD_")
+        elif instruction.opname.startswith("LOAD_FAST") and instruction.argval in names:
+            return False
+        elif instruction.opname in ("LOAD_DEREF", "LOAD_CLOSURE") and instruction.argval in names:
+            return False
+        elif instruction.opname.startswith("LOAD_FAST") and isinstance(instruction.argval, tuple) and set(instruction.argval) & set(names):
+            return False
+    return True
+
+
+def wrap_generated(kind: type, recorder: Any) -> None:
+    """Give a generated constructor a body of its own that has probes, under the same name and signature."""
+    function = vars(kind).get("__init__")
+    if not isinstance(function, types.FunctionType) or function.__code__.co_filename != "<string>":
+        return
+    code = function.__code__
+    names = list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    definition = generated_definition(recorder, kind, names, code)
+
+    @functools.wraps(function)
+    def __init__(*args: Any, **kwargs: Any) -> None:
+        values = bind(function, names, args, kwargs)
+        if values is None:
+            function(*args, **kwargs)
+            return
+        recorder.enter(definition, *values)
+        try:
+            function(*args, **kwargs)
+        except BaseException:
+            recorder.raised()
+            raise
+        recorder.leave(None)
+
+    recorder.kinds.setdefault("<string>", 0)
+    kind.__init__ = __init__  # type: ignore[misc]
+
+
+def generated_definition(recorder: Any, kind: type, names: List[str], code: types.CodeType) -> int:
+    """Define a generated constructor and return its number."""
+    arguments = callsite.ast.parse("def f(%s): pass" % ", ".join(names)).body[0]
+    recorder.counts.append(0)
+    recorder.boundary.append(0)
+    ident = len(recorder.definitions)
+    recorder.definitions.append(probes.Definition(ident, kind.__module__, kind.__qualname__ + ".__init__", arguments, "function", False))
+    return ident
+
+
+def bind(function: Any, names: List[str], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Optional[List[Any]]:
+    """Return the arguments by parameter, defaults filled in, or None where they do not bind."""
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return None
+    bound.apply_defaults()
+    return [bound.arguments[name] for name in names]
+
+

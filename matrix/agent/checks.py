@@ -1,0 +1,362 @@
+"""What the caller looked at: its assertions about results as data, its imports, its reads of the subject's modules.
+
+A check is a tree of operations from the lists below, over values (references to results among them): a replay
+evaluates it on what the release under test gave. An assertion that cannot be expressed so is left out, and the
+results that it mentions count as looked at whole.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+import types
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from . import callsite
+from .values import Json, symbol_of
+
+COMPARISONS = {
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+    ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
+}  # fmt: skip
+ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
+# Functions without side effects that a check may apply.
+FUNCTIONS = {
+    "len", "str", "repr", "int", "float", "bool", "list", "tuple", "set", "frozenset", "dict", "sorted", "isinstance", "type",
+    "abs", "min", "max", "sum", "any", "all", "issubclass", "callable", "hasattr", "getattr", "bytes", "round", "hash", "iter", "next", "reversed",
+}  # fmt: skip
+PATH_FUNCTIONS = {"basename", "dirname", "exists", "isfile", "isdir", "join", "islink", "abspath", "splitext", "getsize"}
+METHODS = {
+    "startswith", "endswith", "lower", "upper", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "replace", "decode",
+    "encode", "keys", "values", "items", "get", "count", "index", "find", "difference", "union", "intersection", "issubset",
+    "issuperset", "isdisjoint", "exists", "is_file", "is_dir", "read_text", "read_bytes", "join", "format", "partition", "rpartition",
+}  # fmt: skip
+MOCK_CHECKS = {
+    "assert_called", "assert_called_once", "assert_called_with", "assert_called_once_with", "assert_any_call", "assert_has_calls",
+    "assert_not_called",
+}  # fmt: skip
+
+
+class Inexpressible(Exception):
+    """An expression that is not a check."""
+
+
+def events_of(source: callsite.Source, line: int, column: int, frame: types.FrameType, recorder: Any) -> Iterator[Json]:
+    """Yield the events of a statement that was executed: its reads of the subject, and what it asserted."""
+    statement = next((n for p, nodes in source.nodes.items() if p[0] == line and p[2] == column for n in nodes if isinstance(n, ast.stmt)), None)
+    if statement is None:
+        return
+    expression = asserted(statement)
+    yield from reads_of(statement, frame, recorder.modules)
+    if expression is None:
+        return
+    builder = Builder(source, frame, recorder)
+    try:
+        tree = builder.tree(expression)
+    except Inexpressible as error:
+        if builder.mentioned:
+            yield {"e": "check", "calls": sorted(builder.mentioned), "whole": True, "why": str(error)}
+        return
+    if builder.mentioned or builder.mocks:
+        yield {"e": "check", "calls": sorted(builder.mentioned), "tree": tree}
+
+
+def asserted(statement: ast.AST) -> Optional[ast.expr]:
+    """Return the expression that a statement asserts to be true, if it asserts anything."""
+    if isinstance(statement, ast.Assert):
+        return statement.test
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+        return None
+    call = statement.value
+    if not isinstance(call.func, ast.Attribute):
+        return None
+    if call.func.attr in MOCK_CHECKS:
+        return call
+    operation = callsite.ASSERTIONS.get(call.func.attr)
+    return None if operation is None else unittest_expression(operation, call)
+
+
+def unittest_expression(operation: str, call: ast.Call) -> Optional[ast.expr]:
+    """Return one of unittest's assertions as the expression that it compares."""
+    operators = {name: kind for kind, name in COMPARISONS.items()}
+    if operation in operators and len(call.args) >= 2:
+        return ast.Compare(call.args[0], [operators[operation]()], [call.args[1]])
+    if operation == "true" and call.args:
+        return call.args[0]
+    if operation == "not" and call.args:
+        return ast.UnaryOp(ast.Not(), call.args[0])
+    if operation in ("is None", "is not None") and call.args:
+        return ast.Compare(call.args[0], [ast.Is() if operation == "is None" else ast.IsNot()], [ast.Constant(None)])
+    if operation == "isinstance" and len(call.args) >= 2:
+        return ast.Call(ast.Name("isinstance", ast.Load()), call.args[:2], [])
+    return None
+
+
+class Builder:
+    """Makes the tree of one expression, with its names resolved in a frame."""
+
+    def __init__(self, source: callsite.Source, frame: types.FrameType, recorder: Any) -> None:
+        """Make one."""
+        self.source, self.frame, self.recorder = source, frame, recorder
+        self.locals = frame.f_locals
+        self.mentioned: set[int] = set()
+        self.mocks = False
+
+    def value(self, obj: Any) -> Json:
+        """Return the value of an object, and note the calls that it came from."""
+        made = self.recorder.snapshots.argument(obj)
+        self.mention(made)
+        return {"v": made}
+
+    def mention(self, value: Json) -> None:
+        """Note the calls that a value refers to; an opaque value cannot be checked."""
+        if isinstance(value, list):
+            for item in value:
+                self.mention(item)
+        elif isinstance(value, dict):
+            if "$opaque" in value:
+                raise Inexpressible(value["$opaque"])
+            if "$ref" in value:
+                self.mentioned.add(value["$ref"])
+            self.mocks = self.mocks or "$mock" in value
+            for item in value.values():
+                self.mention(item)
+
+    def tree(self, node: ast.expr) -> Json:
+        """Return the tree of an expression.
+
+        Raises:
+            Inexpressible: it does something that a check cannot.
+        """
+        maker = getattr(self, "of_" + type(node).__name__, None)
+        if maker is None:
+            raise Inexpressible(type(node).__name__)
+        return maker(node)
+
+    def of_Constant(self, node: ast.Constant) -> Json:
+        """Return a literal."""
+        return self.value(node.value)
+
+    def of_Name(self, node: ast.Name) -> Json:
+        """Return what a name holds now."""
+        for names in (self.locals, self.frame.f_globals, self.frame.f_builtins):
+            if node.id in names:
+                return self.value(names[node.id])
+        raise Inexpressible(node.id)
+
+    def of_Attribute(self, node: ast.Attribute) -> Json:
+        """Return an attribute: of a module at once, of a result by a step that the replay takes."""
+        chain = callsite.chain_of(node)
+        found = module_attribute(chain, self.frame) if chain else None
+        if found is not None:
+            symbol = spelling(chain or (), self.frame)
+            if symbol and symbol.split(".")[0].split(":")[0] in self.recorder.modules and not isinstance(found[0], types.ModuleType):
+                return {"read": symbol}
+            return self.value(found[0])
+        if isinstance(node.value, ast.Name):
+            holder = self.locals.get(node.value.id)
+            if type(holder).__name__ == "ExceptionInfo" and node.attr in ("value", "type"):
+                return self.value(getattr(holder, node.attr))
+        return {"get": self.tree(node.value), "a": node.attr}
+
+    def of_Subscript(self, node: ast.Subscript) -> Json:
+        """Return an item."""
+        if isinstance(node.slice, ast.Slice):
+            parts = [{"v": None} if part is None else self.tree(part) for part in (node.slice.lower, node.slice.upper, node.slice.step)]
+            return {"get": self.tree(node.value), "s": parts}
+        return {"get": self.tree(node.value), "k": self.tree(node.slice)}
+
+    def of_Compare(self, node: ast.Compare) -> Json:
+        """Return a comparison, or a chain of them."""
+        operands = [self.tree(operand) for operand in [node.left, *node.comparators]]
+        pairs = [
+            {"op": COMPARISONS[type(operator)], "args": [left, right]}
+            for operator, left, right in zip(node.ops, operands, operands[1:])
+        ]
+        return pairs[0] if len(pairs) == 1 else {"op": "and", "args": pairs}
+
+    def of_BoolOp(self, node: ast.BoolOp) -> Json:
+        """Return a conjunction or disjunction."""
+        return {"op": "and" if isinstance(node.op, ast.And) else "or", "args": [self.tree(value) for value in node.values]}
+
+    def of_UnaryOp(self, node: ast.UnaryOp) -> Json:
+        """Return a negation."""
+        names = {ast.Not: "not", ast.USub: "neg"}
+        if type(node.op) not in names:
+            raise Inexpressible(type(node.op).__name__)
+        return {"op": names[type(node.op)], "args": [self.tree(node.operand)]}
+
+    def of_BinOp(self, node: ast.BinOp) -> Json:
+        """Return a sum or the like."""
+        if type(node.op) not in ARITHMETIC:
+            raise Inexpressible(type(node.op).__name__)
+        return {"op": ARITHMETIC[type(node.op)], "args": [self.tree(node.left), self.tree(node.right)]}
+
+    def of_List(self, node: ast.List) -> Json:
+        """Return a display."""
+        return {"op": type(node).__name__.lower(), "args": [self.tree(item) for item in node.elts]}
+
+    of_Tuple = of_Set = of_List
+
+    def of_Dict(self, node: ast.Dict) -> Json:
+        """Return a display of a mapping."""
+        pairs = [{"op": "tuple", "args": [self.tree(key), self.tree(value)]} for key, value in zip(node.keys, node.values) if key]
+        return {"op": "dict", "args": [{"op": "list", "args": pairs}]}
+
+    def of_JoinedStr(self, node: ast.JoinedStr) -> Json:
+        """Return an f-string without formats."""
+        parts = []
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                if part.format_spec is not None:
+                    raise Inexpressible("a format")
+                parts.append({"call": "repr" if part.conversion == ord("r") else "str", "args": [self.tree(part.value)]})
+            else:
+                parts.append(self.tree(part))
+        return {"op": "concat", "args": parts}
+
+    def of_Call(self, node: ast.Call) -> Json:
+        """Return the result of a recorded call, or an application of a function of the lists."""
+        made = self.recorder.last_calls.get((id(self.frame), node))
+        if made is not None:
+            self.mentioned.add(made)
+            return {"v": {"$ref": made}}
+        if any(isinstance(argument, ast.Starred) for argument in node.args) or any(k.arg is None for k in node.keywords):
+            raise Inexpressible("*arguments")
+        chain = callsite.chain_of(node.func)
+        target = module_attribute(chain, self.frame)[0] if chain and module_attribute(chain, self.frame) else None
+        if chain and len(chain) == 1 and chain[0] in FUNCTIONS and getattr(builtins, chain[0]) is self.frame.f_globals.get(chain[0], getattr(builtins, chain[0])):
+            return {"call": chain[0], "args": self.plain(node)}
+        name = getattr(target, "__name__", "")
+        if getattr(target, "__module__", "") in ("posixpath", "genericpath", "os.path") and name in PATH_FUNCTIONS:
+            return {"call": "os.path." + name, "args": self.plain(node)}
+        if name == "listdir" and target is sys.modules["os"].listdir:
+            return {"call": "os.listdir", "args": self.plain(node)}
+        if isinstance(target, type) and target.__module__ == "pathlib":
+            return {"call": "Path", "args": self.plain(node)}
+        if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS | MOCK_CHECKS:
+            keywords = {keyword.arg or "": self.tree(keyword.value) for keyword in node.keywords}
+            return {"method": node.func.attr, "args": [self.tree(node.func.value), *[self.tree(a) for a in node.args]], "kwargs": keywords}
+        raise Inexpressible("a call of %s" % (".".join(chain) if chain else "something"))
+
+    def plain(self, node: ast.Call) -> List[Json]:
+        """Return positional arguments; a function of the lists is applied to no others."""
+        if node.keywords:
+            raise Inexpressible("keywords")
+        return [self.tree(argument) for argument in node.args]
+
+
+def module_attribute(chain: Sequence[str], frame: types.FrameType) -> Optional[Tuple[Any]]:
+    """Return (object,) of a dotted name that goes through modules only, None for any other."""
+    found: Any = None
+    for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
+        if chain[0] in names:
+            found = names[chain[0]]
+            break
+    for name in chain[1:]:
+        if not isinstance(found, (types.ModuleType, type)) or (isinstance(found, type) and name not in vars(found)):
+            return None
+        if name not in vars(found):
+            return None
+        found = vars(found)[name]
+    return (found,) if len(chain) > 1 or isinstance(found, (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType)) else None
+
+
+def imports_of(source: callsite.Source, file: str, modules: Sequence[str]) -> Iterator[Json]:
+    """Yield the imports at the top of a file of the suite."""
+    for node, parent in list(source.parents.items()):
+        if not isinstance(node, (ast.Import, ast.ImportFrom)) or not isinstance(source.function(node), ast.Module):
+            continue
+        optional = not isinstance(parent, ast.Module)
+        for module, names in imported(node):
+            if module != "__future__":
+                yield {"e": "import", "file": file, "module": module, "names": names, "optional": optional, "subject": module.split(".")[0] in modules}
+
+
+def imported(node: ast.AST) -> Iterator[Tuple[str, List[str]]]:
+    """Yield (module, names) of an import statement; relative imports are the suite's own."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield alias.name, []
+    elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+        yield node.module, [alias.name for alias in node.names]
+
+
+def reads_of(node: ast.AST, frame: types.FrameType, modules: Sequence[str]) -> List[Json]:
+    """Return the reads of attributes of the subject's modules in an expression or statement, as events."""
+    made: Dict[str, Json] = {}
+    inner: set[ast.AST] = set()
+    for part in ast.walk(node):
+        if not isinstance(part, ast.Attribute) or part in inner or not isinstance(part.ctx, ast.Load):
+            continue
+        inner.update(n for n in ast.walk(part) if n is not part)
+        chain = callsite.chain_of(part)
+        symbol = spelling(chain, frame) if chain else None
+        if symbol and symbol.partition(":")[2] and symbol.partition(":")[0].split(".")[0] in modules:
+            made[symbol] = {"e": "read", "path": symbol}
+    return list(made.values())
+
+
+def spelling(chain: Sequence[str], frame: types.FrameType) -> Optional[str]:
+    """Return ``module:attributes`` for a dotted name as the caller spelled it.
+
+    ``oras.client.OrasClient`` is ``oras.client:OrasClient`` although its class is defined elsewhere, and ``Layout``
+    that was imported from ``oras.layout`` is ``oras.layout:Layout``. None for what begins with a local value.
+    """
+    found: Any = None
+    for names in (frame.f_locals, frame.f_globals):
+        if chain[0] in names:
+            found = names[chain[0]]
+            break
+    rest = list(chain[1:])
+    if isinstance(found, types.ModuleType):
+        while rest and isinstance(vars(found).get(rest[0]), types.ModuleType):
+            found = vars(found)[rest.pop(0)]
+        return attributes(found, rest, found.__name__)
+    if isinstance(found, (type, types.FunctionType)) or callable(found):
+        home = from_import(callsite.source_of(frame.f_code.co_filename), chain[0]) or symbol_of(found)
+        return "%s%s" % (home, "".join("." + name for name in rest)) if home and ":" in home else None
+    return None
+
+
+def attributes(module: types.ModuleType, rest: Sequence[str], name: str) -> Optional[str]:
+    """Return ``module:a.b``, only as far as it leads through classes: beyond are values."""
+    found: Any = module
+    taken: List[str] = []
+    for part in rest:
+        if isinstance(found, (types.ModuleType, type)) and part in vars(found):
+            found = vars(found)[part]
+            taken.append(part)
+        else:
+            break
+    return "%s:%s" % (name, ".".join(taken))
+
+
+def from_import(source: callsite.Source, name: str) -> Optional[str]:
+    """Return ``module:name`` of a name that the file imports from somewhere."""
+    for node in source.parents:
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return "%s:%s" % (node.module, alias.name)
+    return None
+
+
+def expectation(site: callsite.Site, frame: types.FrameType) -> List[Json]:
+    """Return what the caller is ready to catch: ``{"types": [...], "match": ...}`` each."""
+    made: List[Json] = []
+    for nodes, match in site.expected():
+        found = [module_value(node, frame) for node in nodes]
+        entry: Dict[str, Json] = {"types": [symbol_of(kind) for kind in found if isinstance(kind, type)]}
+        if isinstance(match, ast.Constant):
+            entry["match"] = match.value
+        made.append(entry)
+    return made
+
+
+def module_value(node: ast.expr, frame: types.FrameType) -> Any:
+    """Return the class that an expression names."""
+    chain = callsite.chain_of(node)
+    found = module_attribute(chain, frame) if chain else None
+    return found[0] if found else None

@@ -1,0 +1,130 @@
+"""Starts the recorder in a process: called by the ``.pth`` file that ``recording.py`` puts into an environment.
+
+It runs before any of the program's own code, in every Python process of that environment, may run twice in one, and
+does nothing where the recording is over (the configuration is gone).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+
+def start(path: str) -> None:
+    """Start to record as the configuration at ``path`` says."""
+    if "@enter" in vars(sys.modules["builtins"]):
+        return
+    try:
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+    except OSError:
+        return
+    from . import probes
+    from .recorder import Recorder
+
+    recorder = Recorder(config)
+    probes.install({
+        probes.ENTER: recorder.enter,
+        probes.LEAVE: recorder.leave,
+        probes.LEAVE + "2": recorder.leave2,
+        probes.RAISED: recorder.raised,
+        probes.YIELD: recorder.suspend,
+        probes.RESUME: recorder.resume,
+        probes.DID: recorder.did,
+    })
+    sys.meta_path.insert(0, probes.Finder(recorder.wants, recorder.compile, recorder.imported))
+    sys.meta_path.insert(0, After({"_pytest.assertion.rewrite": rewriting(recorder), "_pytest.monkeypatch": patching, "_pytest.reports": reporting(recorder)}))
+    sys.addaudithook(auditing(recorder))
+    import atexit
+
+    atexit.register(recorder.close)
+
+
+class After:
+    """A finder that runs a function of ours when a module of the test runner was executed."""
+
+    def __init__(self, functions: Any) -> None:
+        """Make one of module name: function."""
+        self.functions = functions
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Return the module's own spec, with a loader that runs the function afterwards."""
+        function = self.functions.pop(name, None)
+        if function is None:
+            return None
+        import importlib.util
+
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            loader = spec.loader
+            original = loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                original(module)
+                function(module)
+
+            loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def rewriting(recorder: Any) -> Any:
+    """Return what lets pytest's assertion rewriting take the tree with our probes, and leave its cache alone."""
+
+    def after(module: Any) -> None:
+        rewrite = module.rewrite_asserts
+
+        def rewrite_asserts(tree: Any, source: bytes, module_path: Any = None, config: Any = None) -> None:
+            path = str(module_path or "<unknown>")
+            try:
+                recorder.rewrite(tree, path, recorder.module_at(path))
+            except Exception as error:
+                recorder.trouble(error)
+            rewrite(tree, source, module_path, config)
+
+        module.rewrite_asserts = rewrite_asserts
+        module._read_pyc = lambda *args, **kwargs: None
+        module._write_pyc = lambda *args, **kwargs: False
+
+    return after
+
+
+def patching(module: Any) -> None:
+    """Note pytest's patchers."""
+    from .watch import watch_monkeypatch
+
+    watch_monkeypatch(module)
+
+
+def reporting(recorder: Any) -> Any:
+    """Return what notes each test's outcome."""
+
+    def after(module: Any) -> None:
+        original = module.TestReport.__init__
+
+        def __init__(self: Any, nodeid: str, location: Any, keywords: Any, outcome: str, longrepr: Any, when: str, *args: Any, **kwargs: Any) -> None:
+            original(self, nodeid, location, keywords, outcome, longrepr, when, *args, **kwargs)
+            recorder.report(nodeid, when, outcome)
+
+        module.TestReport.__init__ = __init__
+
+    return after
+
+
+# What an audit event says of the files of the program.
+CHANGES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.utime",
+           "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "shutil.rmtree", "os.fork", "os.forkpty"}  # fmt: skip
+
+
+def auditing(recorder: Any) -> Any:
+    """Return the audit hook that notes that files may have changed: a look at the disk is then worth it."""
+
+    def hook(event: str, args: Any) -> None:
+        if event in CHANGES:
+            recorder.dirty = True
+        elif event == "open":
+            mode, flags = args[1], args[2]
+            if (flags & 3) if isinstance(flags, int) else isinstance(mode, str) and mode[:1] != "r":
+                recorder.dirty = True
+
+    return hook

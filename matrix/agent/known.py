@@ -1,0 +1,111 @@
+"""The objects that calls gave, by identity: so that a later argument can be a reference to them."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+Path = List[List[Any]]
+# Strings this short are shared by the interpreter, and equal ones are everywhere.
+SHORT = 8
+# A text that came out of a call and stands inside a later argument was taken from there, if it is this distinctive.
+DISTINCTIVE = 16
+MAX_PARTS = 300
+ATOMS = (bool, int, float, type(None))
+
+
+class Entry:
+    """Where an object came from: the call's id and the path from its result."""
+
+    __slots__ = ("call", "hold", "path", "seen")
+
+    def __init__(self, obj: Any, call: int, path: Path, seen: Any) -> None:
+        """Hold the object weakly where that is possible, so that it dies when it would."""
+        self.call, self.path, self.seen = call, path, seen
+        try:
+            self.hold: Any = weakref.ref(obj)
+        except TypeError:
+            self.hold = lambda: obj
+
+
+class Known:
+    """Results and their parts."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.entries: Dict[int, Entry] = {}
+        self.roots: Dict[int, Entry] = {}
+        self.given: set[str] = set()
+        self.texts: Dict[str, Tuple[int, Path]] = {}
+
+    def forget(self) -> None:
+        """Forget the texts of the last test, and objects that are gone."""
+        self.given.clear()
+        self.texts.clear()
+        for entries in (self.entries, self.roots):
+            for ident in [ident for ident, entry in entries.items() if entry.hold() is None]:
+                del entries[ident]
+
+    def add(self, obj: Any, call: int, seen: Any) -> None:
+        """Remember the result of a call and its parts; ``seen`` is its value as it was returned."""
+        if isinstance(obj, ATOMS) or id(obj) in self.entries and self.get(obj) is not None:
+            return
+        self.put(obj, call, [], seen)
+        if hasattr(obj, "__dict__") and not isinstance(obj, type):
+            self.roots[id(obj)] = self.entries[id(obj)]
+        for count, (part, path) in enumerate(parts(obj, [], 0)):
+            if count > MAX_PARTS:
+                break
+            self.put(part, call, path, None)
+
+    def put(self, obj: Any, call: int, path: Path, seen: Any) -> None:
+        """Remember one object."""
+        if isinstance(obj, str):
+            if len(obj) >= DISTINCTIVE and obj not in self.given:
+                self.texts.setdefault(obj, (call, path))
+            if len(obj) < SHORT or obj in self.given:
+                return
+        if isinstance(obj, (bytes, *ATOMS)) or (type(obj) is tuple and not obj):
+            return
+        held = self.get(obj)
+        if held is None:
+            self.entries[id(obj)] = Entry(obj, call, path, seen)
+
+    def get(self, obj: Any) -> Optional[Entry]:
+        """Return where ``obj`` came from, if that is known."""
+        entry = self.entries.get(id(obj))
+        return entry if entry is not None and entry.hold() is obj else None
+
+    def inside(self, text: str) -> Optional[Tuple[str, int, Path]]:
+        """Return a known text that stands inside ``text``, with where it came from."""
+        for known, (call, path) in self.texts.items():
+            if known in text and known != text:
+                return known, call, path
+        return None
+
+
+def parts(obj: Any, path: Path, depth: int) -> Iterator[Tuple[Any, Path]]:
+    """Yield what can be reached in a result without asking its class: items, and the headers of an answer."""
+    if depth > 6:
+        return
+    if type(obj) is dict:
+        found = [(item, [*path, ["k", key]]) for key, item in obj.items() if isinstance(key, (str, int))]
+    elif type(obj) in (list, tuple):
+        found = [(item, [*path, ["k", index]]) for index, item in enumerate(obj)]
+    elif depth == 0 and is_answer(obj):
+        headers = vars(obj)["headers"]
+        found = [(headers[key], [["a", "headers"], ["k", key]]) for key in list(headers)]
+    else:
+        return
+    for item, inner in found:
+        yield item, inner
+        yield from parts(item, inner, depth + 1)
+
+
+def is_answer(obj: Any) -> bool:
+    """Say whether an object has the shape of an HTTP response."""
+    try:
+        state = vars(obj)
+    except TypeError:
+        return False
+    return "status_code" in state and hasattr(state.get("headers"), "keys")

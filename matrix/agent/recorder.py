@@ -1,0 +1,483 @@
+"""Records what a program does with the subject, as events (docs/trace-format.md).
+
+The probes (``probes.py``) call ``enter``, ``leave``, ``raised``, ``suspend`` and ``resume``. A call made from outside
+the subject becomes an event; one made from inside it is counted, and stored where inner calls are asked for. Nothing
+here may raise into the program, and none of the subject's ``repr``, ``==`` or ``hash`` is called.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import types
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import callsite, checks, probes, world
+from .known import Known
+from .snapshot import Snapshots
+from .values import Json, Templates, canonical
+from .watch import Watch
+
+LIBRARY, SUBJECT, SUITE = 0, 1, 2
+
+
+class Token:
+    """A call under way."""
+
+    __slots__ = ("definition", "event", "result", "script", "sink", "started", "yielded")
+
+    def __init__(self, definition: probes.Definition, event: Dict[str, Json], sink: List[Json]) -> None:
+        """Make one for an event that will go to ``sink`` when it is over."""
+        self.definition, self.event, self.sink = definition, event, sink
+        self.result: Any = None  # the object that a constructor makes
+        self.script: Optional[List[Json]] = None  # of a stub: the events that it causes
+        self.yielded = False
+
+
+class Sink(List[Json]):
+    """The events of the program itself, written out as they come."""
+
+    def __init__(self, path: str) -> None:
+        """Append to the file at ``path``, a JSON line an event."""
+        super().__init__()
+        self.path, self.handle, self.pid = path, -1, 0
+
+    def append(self, event: Json) -> None:
+        """Write one event; a killed program loses none that was written."""
+        if self.pid != os.getpid():  # a fork writes a file of its own
+            self.pid = os.getpid()
+            self.handle = os.open("%s.%d" % (self.path, self.pid), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(self.handle, canonical(event).encode("ascii") + b"\n")
+
+
+class Recorder:
+    """The one recorder of a process."""
+
+    def __init__(self, config: Dict[str, Any]) -> None:
+        """Make one from the configuration that ``recording.py`` wrote."""
+        self.config = config
+        self.modules = tuple(config["modules"])
+        self.suite_modules = tuple(config["suite_modules"])
+        self.suite_roots = tuple(os.path.realpath(root) + os.sep for root in config["suite_roots"])
+        self.definitions: List[probes.Definition] = []
+        self.counts: List[int] = []
+        self.boundary: List[int] = []
+        self.kinds: Dict[str, int] = {}
+        self.tokens: Dict[int, Token] = {}
+        self.lock = threading.RLock()
+        self.local = threading.local()
+        self.top = Sink(config["out"])
+        self.test = ""
+        self.outcomes: Dict[str, str] = {}
+        self.calls = 0
+        self.templates = Templates(config["templates"])
+        self.blobs: Dict[str, bytes] = {}
+        self.stored: Dict[str, bool] = {}
+        self.known = Known()
+        self.snapshots = Snapshots(self)
+        self.files = world.Files(config["roots"], self.snapshots.store)
+        self.dirty = True
+        self.environ = dict(os.environ)
+        self.cwd = os.getcwd()
+        self.watch = Watch(self)
+        self.services = Services(config.get("control", ""))
+        self.last_calls: Dict[Tuple[int, Any], int] = {}
+
+    # What is of interest
+
+    def wants(self, name: str, path: str) -> bool:
+        """Say whether a module is the subject's or the suite's."""
+        return self.kind_of(name, path) != LIBRARY
+
+    def kind_of(self, name: str, path: str) -> int:
+        """Return whose a module is."""
+        if any(name == suite or name.startswith(suite + ".") for suite in self.suite_modules):
+            return SUITE
+        if name.split(".")[0] in self.modules and not path.startswith(self.suite_roots):
+            return SUITE if any(part in ("tests", "test", "conftest") for part in name.split(".")[1:]) else SUBJECT
+        return SUITE if os.path.realpath(path).startswith(self.suite_roots) and "site-packages" not in path else LIBRARY
+
+    def compile(self, source: Any, path: str, name: str) -> Any:
+        """Return the code of a module with its probes."""
+        return compile(self.rewrite(source, path, name), path, "exec", dont_inherit=True)
+
+    def rewrite(self, source: Any, path: str, name: str) -> Any:
+        """Return the tree of a module with its probes."""
+        kind = self.kinds[path] = self.kind_of(name, path)
+
+        def define(node: Any, module: str, qualname: str, form: str) -> int:
+            self.counts.append(0)
+            self.boundary.append(0)
+            self.definitions.append(probes.Definition(len(self.definitions), module, qualname, node, form, kind == SUITE))
+            return len(self.definitions) - 1
+
+        tree = probes.rewrite(source, path, name, define, kind == SUITE)
+        if kind == SUITE:
+            self.imports(path)
+        return tree
+
+    def imports(self, path: str) -> None:
+        """Note what a file of the suite imports of the subject and of others, at its top."""
+        for event in checks.imports_of(callsite.source_of(path), self.place(path), self.modules):
+            self.top.append(event)
+
+    def place(self, path: str) -> str:
+        """Return a file's path as the test runner names it: relative to the working directory."""
+        path = os.path.realpath(path)
+        for name in ("work", "site"):
+            root = os.path.realpath(self.config["roots"].get(name, "")) + os.sep
+            if path.startswith(root):
+                return path[len(root) :]
+        return path
+
+    def module_at(self, path: str) -> str:
+        """Return the name of the module of the suite at ``path``: its path with dots."""
+        return self.place(path).rpartition(".")[0].replace("/", ".")
+
+    def report(self, test: str, when: str, outcome: str) -> None:
+        """Note the outcome of a phase of a test; the trace keeps what is worse than passed."""
+        if when == "call" or outcome != "passed":
+            self.outcomes[test] = outcome if when == "call" or outcome == "skipped" else "error"
+
+    def close(self) -> None:
+        """Write what is only known at the end."""
+        counts = {d.function: [0, 0] for d in self.definitions if not d.suite}
+        for definition, count, boundary in zip(self.definitions, self.counts, self.boundary):
+            if not definition.suite:
+                counts[definition.function][0] += count
+                counts[definition.function][1] += boundary
+        called = {name: count for name, count in sorted(counts.items()) if count[0]}
+        self.top.append({"e": "end", "counts": called, "tests": self.outcomes})
+
+    def imported(self, name: str) -> None:
+        """Start to watch a module that was just executed, and set what the subject file presets after it."""
+        module = sys.modules.get(name)
+        if module is None or self.kinds.get(getattr(module, "__file__", "") or "") != SUBJECT:
+            return
+        for after, target, value in self.config["presets"]:
+            if after == name:
+                preset(target, value)
+        self.snapshots.generated(module)
+        self.watch.add(module)
+
+    # The probes
+
+    def enter(self, ident: int, *values: Any) -> None:
+        """A body begins."""
+        self.counts[ident] += 1
+        frame = sys._getframe(1)
+        caller = frame.f_back
+        definition = self.definitions[ident]
+        if caller is not None and not definition.suite and self.kinds.get(caller.f_code.co_filename) == SUBJECT:
+            return  # an inner call: counted
+        self.guarded(self.begin, frame, definition, values)
+
+    def leave(self, value: Any) -> Any:
+        """A body returns ``value``."""
+        token = self.tokens.pop(id(sys._getframe(1)), None) if self.tokens else None
+        if token is not None:
+            self.guarded(self.finish, token, "return", value)
+        return value
+
+    def leave2(self, _entered: None, value: Any) -> Any:
+        """A lambda returns ``value``."""
+        token = self.tokens.pop(id(sys._getframe(1)), None) if self.tokens else None
+        if token is not None:
+            self.guarded(self.finish, token, "return", value)
+        return value
+
+    def raised(self) -> None:
+        """A body raises."""
+        if not self.tokens:
+            return
+        error = sys.exc_info()[1]
+        token = self.tokens.pop(id(sys._getframe(1)), None)
+        if error is not None:
+            self.guarded(self.unwind, error, sys._getframe(1))
+        if token is not None:
+            self.guarded(self.finish, token, "closed" if isinstance(error, GeneratorExit) else "raise", error)
+
+    def suspend(self, value: Any) -> Any:
+        """A generator yields ``value``."""
+        token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
+        if token is not None:
+            self.guarded(self.yields, token, value)
+        return value
+
+    def resume(self, value: Any) -> Any:
+        """A generator goes on; ``value`` was sent."""
+        token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
+        if token is not None:
+            self.guarded(self.resumes, token, value)
+        return value
+
+    def did(self, filename: str, line: int, column: int) -> None:
+        """A statement of the suite was executed."""
+        self.guarded(self.look, sys._getframe(1), filename, line, column)
+
+    def guarded(self, step: Any, *arguments: Any) -> None:
+        """Take a step of our own; none of it may reach the program, or be recorded in turn."""
+        if getattr(self.local, "busy", False):
+            return
+        self.local.busy = True
+        try:
+            with self.lock:
+                step(*arguments)
+        except Exception as error:
+            self.trouble(error)
+        finally:
+            self.local.busy = False
+
+    def trouble(self, error: BaseException) -> None:
+        """Note an error of ours in the trace: a recording that lost something says so."""
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        where = "%s:%d" % (os.path.basename(frame.tb_frame.f_code.co_filename), frame.tb_lineno) if frame else ""
+        self.top.append({"e": "trouble", "what": "%s: %s" % (type(error).__name__, str(error)[:200]), "where": where})
+
+    # Calls
+
+    def outside(self, frame: types.FrameType) -> Tuple[Optional[types.FrameType], int]:
+        """Return the nearest frame that is the subject's or the suite's, from ``frame`` up, and whose it is."""
+        above: Optional[types.FrameType] = frame
+        while above is not None:
+            kind = self.kinds.get(above.f_code.co_filename, LIBRARY)
+            if kind != LIBRARY:
+                return above, kind
+            above = above.f_back
+        return None, LIBRARY
+
+    def begin(self, frame: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]) -> None:
+        """Begin a call: of a stub, or of the subject from outside."""
+        caller, kind = self.outside(frame.f_back) if frame.f_back is not None else (None, LIBRARY)
+        if definition.suite:
+            if kind == SUBJECT and caller is not None:
+                self.begin_stub(frame, caller, definition, values)
+            return
+        if kind == SUBJECT:
+            return  # through a library, but from inside all the same
+        self.boundary[definition.ident] += 1
+        if caller is None and not self.config["script"]:
+            return  # the test runner's own use of the subject is not what the tests do
+        outer = caller or frame.f_back
+        self.switch()
+        sink = self.sink(caller)
+        self.changes(sink)
+        site = callsite.site_of(outer) if outer is not None else callsite.Site(callsite.source_of(""), None)
+        if caller is not None:
+            for read in self.reads(site, caller):
+                sink.append(read)
+        event = self.snapshots.call(frame, definition, values, site, outer, direct=frame.f_back is outer)
+        self.calls += 1
+        event["id"] = self.calls
+        token = Token(definition, event, sink)
+        if event["kind"] == "constructor":
+            token.result = values[0]
+        self.tokens[id(frame)] = token
+        if site.node is not None and outer is not None:
+            self.last_calls[id(outer), site.node] = self.calls
+
+    def reads(self, site: callsite.Site, caller: types.FrameType) -> List[Json]:
+        """Return the reads of the subject's modules that the call's arguments make."""
+        return [] if site.node is None else checks.reads_of(site.node, caller, self.modules)
+
+    def sink(self, caller: Optional[types.FrameType]) -> List[Json]:
+        """Return where the events of a caller go: to the stub that it runs in, or to the trace."""
+        while caller is not None:
+            token = self.tokens.get(id(caller))
+            if token is not None and token.script is not None:
+                return token.script
+            caller = caller.f_back
+        return self.top
+
+    def finish(self, token: Token, how: str, value: Any) -> None:
+        """End a call: what it gave and what it did to its surroundings."""
+        if token.script is not None:
+            token.event["outcome"] = self.snapshots.outcome(how, value, for_replay=True)
+            token.event["events"] = token.script
+            return
+        ident = token.event["id"]
+        if token.yielded:
+            event: Dict[str, Json] = {"e": "next", "call": ident}
+            if "sent" in token.event:
+                event["sent"] = token.event.pop("sent")
+        else:
+            event = token.event
+        if token.result is not None and how == "return":
+            value = token.result
+        event["outcome"] = self.snapshots.outcome(how, value, ident=None if token.yielded else ident)
+        self.effects(event)
+        token.sink.append(event)
+
+    def yields(self, token: Token, value: Any) -> None:
+        """Note what a generator yields: the first time as the outcome of its call."""
+        if token.script is not None:
+            token.event.setdefault("yields", []).append(self.snapshots.outcome("yield", value, for_replay=True))
+            return
+        self.finish(token, "yield", value)
+        token.yielded = True
+
+    def resumes(self, token: Token, value: Any) -> None:
+        """Note what was sent, and what the caller changed meanwhile."""
+        if token.script is None:
+            self.changes(token.sink)
+            if value is not None:
+                token.event["sent"] = self.snapshots.argument(value)
+
+    def unwind(self, error: BaseException, frame: types.FrameType) -> None:
+        """End the lambdas that ``error`` came through: they have no handler of their own."""
+        trace = error.__traceback__
+        while trace is not None:
+            token = self.tokens.get(id(trace.tb_frame))
+            if token is not None and trace.tb_frame is not frame and token.definition.kind == "lambda":
+                del self.tokens[id(trace.tb_frame)]
+                self.finish(token, "raise", error)
+            trace = trace.tb_next
+
+    def begin_stub(self, frame: types.FrameType, caller: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]) -> None:
+        """Begin a call from the subject to a function of the caller's."""
+        stub = self.snapshots.stub_of(frame.f_code)
+        above: Optional[types.FrameType] = caller
+        while above is not None:
+            token = self.tokens.get(id(above))
+            if token is not None and token.script is None:
+                event = {"stub": stub, "values": self.snapshots.bound(definition, values)}
+                token.event.setdefault("stubs", []).append(event)
+                inner = Token(definition, event, [])
+                inner.script = []
+                self.tokens[id(frame)] = inner
+                return
+            above = above.f_back
+
+    # Surroundings
+
+    def switch(self) -> None:
+        """Note which test runs now, where the test runner tells."""
+        current = os.environ.get("PYTEST_CURRENT_TEST", "")
+        test = current.rpartition(" ")[0] or self.unittest()
+        if test != self.test:
+            self.test = test
+            self.last_calls.clear()
+            self.known.forget()
+            self.top.append({"e": "test", "id": test})
+
+    @staticmethod
+    def unittest() -> str:
+        """Return the test that unittest's own runner is in, from the frames."""
+        if "unittest" not in sys.modules:
+            return ""
+        case = sys.modules["unittest"].TestCase
+        frame: Optional[types.FrameType] = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code.co_name == "run" and isinstance(frame.f_locals.get("self"), case):
+                return str(frame.f_locals["self"].id())
+            frame = frame.f_back
+        return ""
+
+    def changes(self, sink: List[Json]) -> None:
+        """Note what the caller changed since the subject last ran."""
+        if self.dirty:
+            self.dirty = False
+            changed = self.files.scan()
+            if changed:
+                sink.append({"e": "files", "changes": self.hide_names(changed)})
+        env = world.difference(self.environ, dict(os.environ))
+        if env:
+            self.environ = dict(os.environ)
+            sink.append({"e": "env", "changes": {name: self.snapshots.argument(value) for name, value in sorted(env.items())}})
+        cwd = os.getcwd()
+        if cwd != self.cwd:
+            self.cwd = cwd
+            sink.append({"e": "cwd", "path": self.snapshots.argument(cwd)})
+        for event in self.watch.changes():
+            sink.append(event)
+        for name in self.services.changed():
+            sink.append({"e": "service", "name": name, "state": self.state(name)})
+
+    def effects(self, event: Dict[str, Json]) -> None:
+        """Note what a call changed."""
+        effects: Dict[str, Json] = {}
+        if self.dirty:
+            self.dirty = False
+            changed = self.files.scan()
+            if changed:
+                effects["files"] = self.hide_names(changed)
+        env = world.difference(self.environ, dict(os.environ))
+        if env:
+            self.environ = dict(os.environ)
+            effects["env"] = {name: self.snapshots.argument(value) for name, value in sorted(env.items())}
+        cwd = os.getcwd()
+        if cwd != self.cwd:
+            self.cwd = cwd
+            effects["cwd"] = self.snapshots.argument(cwd)
+        self.watch.refresh()
+        for name in self.services.changed():
+            effects.setdefault("services", {})[name] = self.state(name)
+        mocks = self.snapshots.mock_calls()
+        if mocks:
+            event["mocks"] = mocks
+        if effects:
+            event["effects"] = effects
+
+    def hide_names(self, changed: Dict[str, Any]) -> Json:
+        """Return file changes as JSON."""
+        return {name: None if entry is None else list(entry) for name, entry in changed.items()}
+
+    def state(self, name: str) -> str:
+        """Store the state that a service is in and return its digest."""
+        value = self.services.snapshot(name)
+        digest = self.snapshots.store(canonical(value).encode("ascii"))
+        return digest
+
+    def look(self, frame: types.FrameType, filename: str, line: int, column: int) -> None:
+        """Note what an executed statement of the suite looked at."""
+        source = callsite.source_of(filename)
+        for event in checks.events_of(source, line, column, frame, self):
+            self.switch()
+            self.sink(frame).append(event)
+
+
+class Services:
+    """The services around the program, asked over a socket of the process that runs them."""
+
+    def __init__(self, address: str) -> None:
+        """Connect when first needed; without an address there are none."""
+        self.address, self.file = address, None
+        self.generations: Dict[str, int] = {}
+        if address:
+            self.changed()
+
+    def ask(self, request: Dict[str, Json]) -> Json:
+        """Send a request and return the answer."""
+        import json
+        import socket
+
+        if self.file is None or self.pid != os.getpid():
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.connect(self.address)
+            self.file, self.pid = connection.makefile("rwb"), os.getpid()  # type: ignore[assignment]
+        self.file.write(json.dumps(request).encode("ascii") + b"\n")  # type: ignore[attr-defined]
+        self.file.flush()  # type: ignore[attr-defined]
+        return json.loads(self.file.readline())  # type: ignore[attr-defined]
+
+    def changed(self) -> List[str]:
+        """Return the names of the services whose state changed since this was last asked."""
+        if not self.address:
+            return []
+        new = self.ask({"do": "generations"})
+        changed = sorted(name for name in new if new[name] != self.generations.get(name))
+        self.generations = new
+        return changed
+
+    def snapshot(self, name: str) -> Json:
+        """Return a service's state."""
+        return self.ask({"do": "snapshot", "name": name})
+
+
+def preset(target: str, value: Any) -> None:
+    """Set ``module:attribute`` where it is there; a release that lacks it is left as it is."""
+    module, _, name = target.partition(":")
+    if hasattr(sys.modules.get(module), name):
+        setattr(sys.modules[module], name, value)

@@ -1,0 +1,388 @@
+"""Objects of the recorded program as values: references, stubs, ducks, and what results look like."""
+
+from __future__ import annotations
+
+import enum
+import sys
+import types
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import calls, probes
+from .known import Known, Path, is_answer
+from .values import Encoder, Json, canonical, find_symbol, resolves, sha256, symbol_of
+
+# The state of an object that is not ours is stored this deep: enough to compare it, not to rebuild it.
+STATE_DEPTH = 4
+
+
+class Snapshots:
+    """Makes values for one recorder."""
+
+    def __init__(self, recorder: Any) -> None:
+        """Make one that finds references in ``recorder.known``."""
+        self.recorder = recorder
+        self.known: Known = recorder.known
+        self.stored: Dict[str, bool] = {}
+        self.stubs: Dict[int, Tuple[Any, int]] = {}
+        self.codes: Dict[types.CodeType, int] = {}
+        self.classes: Dict[type, int] = {}
+        self.ducks: Dict[int, Tuple[Any, int]] = {}
+        self.mocks: Dict[int, Tuple[Any, int, int]] = {}
+        self.numbers = 0
+
+    # Storing
+
+    def store(self, data: bytes) -> str:
+        """Store a content once in the trace and return its digest."""
+        digest = sha256(data)
+        if digest not in self.stored:
+            import base64
+
+            self.stored[digest] = True
+            self.recorder.top.append({"def": "blob", "id": digest, "data": base64.b64encode(data).decode("ascii")})
+        return digest
+
+    def encode(self, obj: Any, hook: Any) -> Json:
+        """Return a value; what it stores goes into the trace."""
+        blobs: Dict[str, bytes] = {}
+        value = Encoder(self.recorder.templates, hook, blobs).encode(obj)
+        for data in blobs.values():
+            self.store(data)
+        return value
+
+    def number(self) -> int:
+        """Return the next number of a stub, a class or a duck."""
+        self.numbers += 1
+        return self.numbers
+
+    # Arguments: what a replay must be able to make again
+
+    def argument(self, obj: Any) -> Json:
+        """Return the value of what the caller gave."""
+        if isinstance(obj, str):
+            taken = self.known.inside(obj)
+            if taken is not None:
+                before, _, after = obj.partition(taken[0])
+                return {"$join": [self.argument(before), {"$ref": taken[1], "path": taken[2]}, self.argument(after)]}
+            self.known.given.add(obj)
+            if self.known.get(obj) is None:
+                return self.encode(obj, self.make)
+            return self.make(Encoder(self.recorder.templates, self.make, {}), obj, 0)
+        return self.encode(obj, self.make)
+
+    def make(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
+        """Return the value of an object that is no plain data, or None to leave it to the encoder."""
+        found = self.reference(encoder, obj, depth)
+        if found is not None:
+            return found
+        if isinstance(obj, (list, tuple, dict)) and type(obj) in (list, tuple, dict):
+            return self.with_texts(encoder, obj, depth)
+        if isinstance(obj, types.MethodType) and not isinstance(obj.__self__, types.ModuleType):
+            return {"$bound": obj.__name__, "on": encoder.encode(obj.__self__, depth + 1)}
+        if isinstance(obj, types.FunctionType):
+            return self.function(encoder, obj, depth)
+        if isinstance(obj, type):
+            return self.type_(encoder, obj, depth)
+        if type(obj).__module__ == "unittest.mock":
+            return self.mock(obj)
+        if self.is_suites(type(obj)):
+            return self.instance(encoder, obj, depth)
+        if self.is_subjects(type(obj)):
+            return self.of_subject(encoder, obj, depth)
+        if is_answer(obj):
+            return None
+        return None
+
+    def with_texts(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
+        """Return a collection whose texts may have come from earlier results, or None where none did."""
+        if type(obj) is dict or not any(isinstance(item, str) and self.known.get(item) for item in obj):
+            return None
+        items = [self.reference(encoder, item, depth) or encoder.encode(item, depth + 1) for item in obj]
+        return {"$tuple": items} if type(obj) is tuple else items
+
+    def reference(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
+        """Return a ``$ref`` to what an earlier call gave; a changed list or mapping is a value of its own."""
+        entry = self.known.get(obj)
+        if entry is None:
+            return self.reached(obj)
+        if type(obj) in (list, dict, set):
+            seen = entry.seen if entry.seen is not None else None
+            if seen is None or canonical(self.state(obj)) != canonical(seen):
+                return None
+        return {"$ref": entry.call, "path": entry.path} if entry.path else {"$ref": entry.call}
+
+    def reached(self, obj: Any) -> Optional[Json]:
+        """Return a ``$ref`` to an attribute of an earlier result, for the subject's own objects."""
+        if not self.is_subjects(type(obj)) or isinstance(obj, (type, enum.Enum)):
+            return None
+        for entry in list(self.known.roots.values()):
+            root = entry.hold()
+            for name, item in list(vars(root).items()) if root is not None else ():
+                if item is obj:
+                    return {"$ref": entry.call, "path": [*entry.path, ["a", name]]}
+                for inner, part in list(getattr(item, "__dict__", {}).items()) if self.is_subjects(type(item)) else ():
+                    if part is obj:
+                        return {"$ref": entry.call, "path": [*entry.path, ["a", name], ["a", inner]]}
+        return self.in_modules(obj)
+
+    def in_modules(self, obj: Any) -> Optional[Json]:
+        """Return the ``$symbol`` of an object that one of the subject's modules holds."""
+        for name, module in sorted(sys.modules.items()):
+            if name.split(".")[0] in self.recorder.modules and module is not None:
+                for attribute, item in list(vars(module).items()):
+                    if item is obj:
+                        return {"$symbol": "%s:%s" % (name, attribute)}
+        return None
+
+    # Whose an object is
+
+    def home(self, kind: Any) -> int:
+        """Return whose a class or function is: 0 another's, 1 the subject's, 2 the suite's."""
+        name = getattr(kind, "__module__", None)
+        if not isinstance(name, str):
+            return 0
+        module = sys.modules.get(name)
+        path = getattr(module, "__file__", None) or ""
+        kinds: Dict[str, int] = self.recorder.kinds
+        if name == "__main__":
+            return 2
+        return kinds.get(path, 0)
+
+    def is_subjects(self, kind: Any) -> bool:
+        """Say whether a class or function is the subject's."""
+        return self.home(kind) == 1
+
+    def is_suites(self, kind: Any) -> bool:
+        """Say whether a class or function is the caller's."""
+        return self.home(kind) == 2
+
+    # The caller's own functions, classes and objects
+
+    def function(self, encoder: Encoder, obj: types.FunctionType, depth: int) -> Optional[Json]:
+        """Return a symbol of a function, or a stub for one of the caller's."""
+        if self.is_suites(obj):
+            return {"$stub": self.stub(encoder, obj)}
+        symbol = symbol_of(obj)
+        if symbol and resolves(symbol, obj):
+            return {"$symbol": symbol}
+        return self.in_modules(obj) if self.is_subjects(obj) else None
+
+    def stub(self, encoder: Encoder, obj: types.FunctionType) -> int:
+        """Define the stub of a function once, and return its number."""
+        known = self.stubs.get(id(obj))
+        if known is not None:
+            return known[1]
+        number = self.number()
+        self.stubs[id(obj)] = (obj, number)
+        self.codes[obj.__code__] = number
+        self.recorder.top.append({"def": "stub", "id": number, **calls.shape(obj, encoder)})
+        return number
+
+    def stub_of(self, code: types.CodeType) -> int:
+        """Return the number of the stub that runs ``code``; 0 for a function that no value holds."""
+        return self.codes.get(code, 0)
+
+    def type_(self, encoder: Encoder, obj: type, depth: int) -> Optional[Json]:
+        """Return a symbol of a class, or a definition of one of the caller's."""
+        if not self.is_suites(obj):
+            symbol = symbol_of(obj)
+            return {"$symbol": symbol} if symbol and resolves(symbol, obj) else self.in_modules(obj)
+        number = self.classes.get(obj)
+        if number is None:
+            number = self.classes[obj] = self.number()
+            body: Dict[str, Json] = {}
+            for name, item in vars(obj).items():
+                if name in ("__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__", "__static_attributes__"):
+                    continue
+                body[name] = self.member(encoder, item, depth)
+            bases = [encoder.encode(base, depth + 1) for base in obj.__bases__]
+            self.recorder.top.append({"def": "class", "id": number, "name": obj.__name__, "bases": bases, "body": body})
+        return {"$class": number}
+
+    def member(self, encoder: Encoder, item: Any, depth: int) -> Json:
+        """Return the value of what a class body holds."""
+        if isinstance(item, (staticmethod, classmethod)):
+            return {"$member": type(item).__name__, "of": encoder.encode(item.__func__, depth + 1)}
+        if isinstance(item, property):
+            return {"$member": "property", "of": encoder.encode(item.fget, depth + 1)}
+        return encoder.encode(item, depth + 1)
+
+    def instance(self, encoder: Encoder, obj: Any, depth: int) -> Json:
+        """Return an instance of a class of the caller's, with its state."""
+        known = self.ducks.get(id(obj))
+        if known is not None and known[0] is obj:
+            return {"$inst": known[1]}
+        number = self.number()
+        self.ducks[id(obj)] = (obj, number)
+        state = {name: encoder.encode(item, depth + 1) for name, item in list(getattr(obj, "__dict__", {}).items())}
+        class_ = encoder.encode(type(obj), depth + 1)
+        made: Dict[str, Json] = {"def": "inst", "id": number, "class": class_, "state": state}
+        for base in (dict, list, str, int, tuple):
+            if isinstance(obj, base):
+                made["data"] = encoder.encode(base(obj), depth + 1)
+        self.recorder.top.append(made)
+        return {"$inst": number}
+
+    def mock(self, obj: Any) -> Optional[Json]:
+        """Return one of ``unittest.mock``'s objects: it is made again by the standard library itself."""
+        known = self.mocks.get(id(obj))
+        if known is None:
+            number = self.number()
+            self.mocks[id(obj)] = (obj, number, len(obj.mock_calls))
+            state = {}
+            for name in ("return_value", "side_effect"):
+                value = obj.__dict__.get("_mock_" + name, None)
+                if value is not None and type(value).__module__ != "unittest.mock":
+                    state[name] = self.argument(value)
+            self.recorder.top.append({"def": "mock", "id": number, "class": type(obj).__name__, "state": state})
+            return {"$mock": number}
+        return {"$mock": known[1]}
+
+    def mock_calls(self) -> List[Json]:
+        """Return the calls of mocks since this was last asked."""
+        made: List[Json] = []
+        for key, (obj, number, count) in list(self.mocks.items()):
+            new = obj.mock_calls[count:]
+            if new:
+                self.mocks[key] = (obj, number, count + len(new))
+                made += [{"mock": number, "name": c[0], "args": self.state(list(c[1])), "kwargs": self.state(dict(c[2]))} for c in new]
+        return made
+
+    def of_subject(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
+        """Return an object of the subject's that no recorded call gave: a member of an enumeration, a named tuple."""
+        kind = type(obj)
+        symbol = symbol_of(kind)
+        if isinstance(obj, enum.Enum) and symbol:
+            return {"$symbol": "%s.%s" % (symbol, obj.name)}
+        if isinstance(obj, tuple) and hasattr(kind, "_fields") and symbol and resolves(symbol, kind):
+            return {"$make": symbol, "args": [encoder.encode(item, depth + 1) for item in tuple(obj)]}
+        held = self.in_modules(obj)
+        return held if held is not None else {"$opaque": "%s, made out of sight" % symbol}
+
+    # Outcomes: what a comparison needs
+
+    def state(self, obj: Any) -> Json:
+        """Return what an object looks like, for comparison."""
+        return self.encode(obj, self.look)
+
+    def look(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
+        """Return the looks of an object that is no plain data."""
+        return look(encoder, obj, depth, self.is_subjects)
+
+    def outcome(self, how: str, value: Any, ident: Optional[int] = None, for_replay: bool = False) -> Json:
+        """Return how a call ended; the object that it gave is known by ``ident`` from now on."""
+        if how == "closed":
+            return {"closed": True}
+        if how == "raise":
+            if ident is not None:
+                self.known.put(value, ident, [["x", 0]], None)
+            made = describe(value, self.state if not for_replay else self.argument)
+            if for_replay:
+                made["value"] = self.argument(value)
+            return {"raise": made}
+        if for_replay:
+            return {how: self.argument(value)}
+        entry = self.known.get(value)
+        if entry is not None and entry.call != ident and type(value) not in (str, list, dict, tuple):
+            return {how: {"$ref": entry.call, "path": entry.path} if entry.path else {"$ref": entry.call}}
+        made = self.state(value)
+        if ident is not None:
+            self.known.add(value, ident, made)
+        return {how: made}
+
+    # Calls
+
+    def call(self, *arguments: Any, **keywords: Any) -> Dict[str, Json]:
+        """Return the event of a call that begins."""
+        return calls.event(self, *arguments, **keywords)
+
+    def bound(self, definition: probes.Definition, values: Tuple[Any, ...]) -> Json:
+        """Return what a stub was called with, by parameter."""
+        return {name: self.argument(value) for name, value in zip(definition.names, values)}
+
+    def generated(self, module: types.ModuleType) -> None:
+        """Wrap constructors that have no source of their own (dataclasses), so that their calls are seen."""
+        for kind in list(vars(module).values()):
+            if isinstance(kind, type) and kind.__module__ == module.__name__:
+                calls.wrap_generated(kind, self.recorder)
+
+
+def look(encoder: Encoder, obj: Any, depth: int, is_subjects: Any) -> Optional[Json]:
+    """Return what an object that is no plain data looks like: its class, and its state where that is data."""
+    kind = type(obj)
+    if isinstance(obj, BaseException):
+        return {"$exception": describe(obj, lambda v: encoder.encode(v, depth + 1))}
+    if isinstance(obj, types.MethodType):
+        return {"$bound": obj.__name__, "on": encoder.encode(obj.__self__, depth + 1)}
+    if isinstance(obj, (types.GeneratorType, types.CoroutineType)):
+        return {"$obj": kind.__name__}
+    if isinstance(obj, (type, types.FunctionType)):
+        return {"$symbol": symbol_of(obj) or "%s:%s" % (obj.__module__, obj.__qualname__)}
+    if is_answer(obj):
+        state = vars(obj)
+        attributes = {name: encoder.encode(state.get(name), depth + 1) for name in ("status_code", "reason", "url")}
+        attributes["headers"] = encoder.encode({str(k).lower(): str(v) for k, v in state["headers"].items()}, depth + 1)
+        content = state.get("_content")
+        attributes["content"] = encoder.encode(content if isinstance(content, bytes) else None, depth + 1)
+        return {"$duck": "%s.%s" % (kind.__module__, kind.__qualname__), "attrs": attributes}
+    if isinstance(obj, enum.Enum):
+        return {"$obj": symbol_of(kind) or "", "name": obj.name}
+    if is_subjects(kind):
+        return of_class(encoder, obj, depth)
+    return None
+
+
+def of_class(encoder: Encoder, obj: Any, depth: int) -> Json:
+    """Return the class and the state of an object; deep state is left out."""
+    kind = type(obj)
+    made: Dict[str, Json] = {"$obj": symbol_of(kind) or kind.__qualname__}
+    if depth >= STATE_DEPTH:
+        return made
+    for base in (dict, list, str, bytes, int, float, tuple):
+        if isinstance(obj, base):
+            made["data"] = encoder.encode(base(obj), depth + 1)
+            break
+    state = dict(getattr(obj, "__dict__", {}))
+    for owner in kind.__mro__:
+        slots = vars(owner).get("__slots__", ())
+        for name in [slots] if isinstance(slots, str) else slots:
+            descriptor = vars(owner).get(name)
+            if isinstance(descriptor, types.MemberDescriptorType):
+                try:
+                    state[name] = descriptor.__get__(obj)
+                except AttributeError:
+                    continue
+    made["state"] = {name: encoder.encode(item, depth + 1) for name, item in sorted(state.items())}
+    return made
+
+
+def describe(error: BaseException, encode: Any) -> Dict[str, Json]:
+    """Return an exception as data; its text only where its class has not its own idea of one."""
+    kind = type(error)
+    made: Dict[str, Json] = {
+        "type": "%s:%s" % (kind.__module__, kind.__qualname__),
+        "mro": ["%s:%s" % (k.__module__, k.__qualname__) for k in kind.__mro__[1:-1] if k is not BaseException],
+        "args": encode(list(error.args)),
+    }
+    if isinstance(kind.__str__, types.WrapperDescriptorType):
+        made["str"] = encode(str(error))
+    return made
+
+
+def path_of(root: Any, path: Path) -> Any:
+    """Return what a path leads to from ``root``.
+
+    Raises:
+        LookupError, AttributeError: it leads nowhere.
+    """
+    for kind, key in path:
+        if kind == "a":
+            root = getattr(root, key)
+        elif kind == "k":
+            root = root[key]
+        else:
+            raise LookupError(key)
+    return root
+
+
+__all__ = ["Snapshots", "describe", "find_symbol", "look", "path_of"]

@@ -1,0 +1,166 @@
+"""What surrounds a call: files, the environment, the working directory."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+# Folders that hold no data of a test: caches, environments, histories.
+SKIPPED_FOLDERS = {"__pycache__", ".git", ".hg", ".nox", ".tox", ".venv", "venv", "node_modules", ".mypy_cache", ".ruff_cache",
+                   ".pytest_cache", ".hypothesis", ".cache"}  # fmt: skip
+# The suite's own code is left out of a trace; its data is not.
+SKIPPED_SUFFIXES = (".pyc", ".pyo", ".py")
+MAX_FILE = 64 << 20
+MAX_FILES = 20_000
+
+# What a file is: ("dir",), ("link", target) or ("file", sha256, executable).
+Entry = Tuple[Any, ...]
+Stamp = Tuple[int, int, int, int, int]
+
+
+class Files:
+    """The files below some folders, by ``{name}/relative/path``; contents are read only where something changed."""
+
+    def __init__(self, roots: Dict[str, str], store: Any) -> None:
+        """Make one; ``store(bytes)`` keeps a content and returns its digest."""
+        self.roots = {name: os.path.realpath(path) for name, path in roots.items()}
+        self.store = store
+        self.stamps: Dict[str, Stamp] = {}
+        self.entries: Dict[str, Entry] = {}
+
+    def walk(self) -> Iterator[Tuple[str, str, os.stat_result]]:
+        """Yield (name, path, status) of everything below the roots, a root inside another only once."""
+        tops = set(self.roots.values())
+        count = 0
+        for root, top in self.roots.items():
+            pending: List[Tuple[str, str]] = [("{%s}" % root, top)]
+            while pending:
+                name, folder = pending.pop()
+                try:
+                    found = sorted(os.scandir(folder), key=lambda entry: entry.name)
+                except OSError:
+                    continue
+                for entry in found:
+                    if entry.path in tops or not self.wanted(entry):
+                        continue
+                    count += 1
+                    if count > MAX_FILES:
+                        return
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue
+                    inner = "%s/%s" % (name, entry.name)
+                    yield inner, entry.path, status
+                    if stat.S_ISDIR(status.st_mode):
+                        pending.append((inner, entry.path))
+
+    @staticmethod
+    def wanted(entry: Any) -> bool:
+        """Say whether an entry is data."""
+        return entry.name not in SKIPPED_FOLDERS and not entry.name.endswith(SKIPPED_SUFFIXES)
+
+    def scan(self) -> Dict[str, Optional[Entry]]:
+        """Return what changed since the last scan: the new entry, or None for what is gone."""
+        stamps: Dict[str, Stamp] = {}
+        changed: Dict[str, Optional[Entry]] = {}
+        for name, path, status in self.walk():
+            stamp = (status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            if stat.S_ISDIR(status.st_mode):
+                stamp = (status.st_mode, 0, 0, 0, 0)
+            stamps[name] = stamp
+            if self.stamps.get(name) != stamp:
+                entry = self.read(path, status)
+                if entry is None:
+                    stamps.pop(name)
+                elif self.entries.get(name) != entry:
+                    changed[name] = self.entries[name] = entry
+        for name in [name for name in self.entries if name not in stamps]:
+            del self.entries[name]
+            changed[name] = None
+        self.stamps = stamps
+        return dict(sorted(changed.items()))
+
+    def read(self, path: str, status: os.stat_result) -> Optional[Entry]:
+        """Return the entry of one path, or None for what cannot be stored (a socket, a huge or unreadable file)."""
+        if stat.S_ISDIR(status.st_mode):
+            return ("dir",)
+        try:
+            if stat.S_ISLNK(status.st_mode):
+                target = os.readlink(path)
+                # An absolute link names this machine (pytest makes some, for people): it is no data of a test.
+                return None if os.path.isabs(target) else ("link", target)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
+                return None
+            with open(path, "rb") as file:
+                return ("file", self.store(file.read()), bool(status.st_mode & 0o100))
+        except OSError:
+            return None
+
+    def locate(self, name: str) -> str:
+        """Return the path of ``{root}/relative/path``, which may not leave its root.
+
+        Raises:
+            ValueError: it would.
+        """
+        root, _, relative = name.partition("/")
+        top = self.roots.get(root[1:-1])
+        if top is None or not relative or any(part in ("", ".", "..") for part in relative.split("/")) or "\0" in name:
+            message = "a path outside of the working folders: %r" % name
+            raise ValueError(message)
+        path = os.path.join(top, relative)
+        parent = os.path.realpath(os.path.dirname(path))
+        if not any((parent + os.sep).startswith(folder + os.sep) for folder in self.roots.values()):
+            message = "a path that leaves the working folders through a link: %r" % name
+            raise ValueError(message)
+        return path
+
+    def apply(self, changes: Dict[str, Any], load: Any) -> None:
+        """Bring files into the state of ``changes`` (as ``scan`` gives them; ``load(digest)`` gives a content)."""
+        for name in sorted(changes, reverse=True):
+            if changes[name] is None:
+                remove(self.locate(name))
+        for name in sorted(changes):
+            entry = changes[name]
+            if entry is None:
+                continue
+            path = self.locate(name)
+            if entry[0] == "dir":
+                if not os.path.isdir(path) or os.path.islink(path):
+                    remove(path)
+                    os.makedirs(path, exist_ok=True)
+                continue
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            if entry[0] == "link":
+                remove(path)
+                os.symlink(entry[1], path)
+                continue
+            if os.path.isdir(path) or os.path.islink(path):
+                remove(path)
+            with open(path, "wb") as file:
+                file.write(load(entry[1]))
+            os.chmod(path, 0o755 if entry[2] else 0o644)
+
+
+def remove(path: str) -> None:
+    """Remove a file, a link or a whole folder, if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+# Variables that a test runner changes by itself, or that name this machine.
+IGNORED_VARIABLES = {"PYTEST_CURRENT_TEST", "PYTEST_VERSION", "COLUMNS", "LINES", "_", "SHLVL", "OLDPWD", "PWD"}
+
+
+def difference(old: Dict[str, str], new: Dict[str, str]) -> Dict[str, Optional[str]]:
+    """Return the variables that were set (their value) or unset (None)."""
+    changed: Dict[str, Optional[str]] = {
+        name: value for name, value in new.items() if old.get(name) != value and name not in IGNORED_VARIABLES
+    }
+    changed.update({name: None for name in old if name not in new and name not in IGNORED_VARIABLES})
+    return changed

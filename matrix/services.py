@@ -1,0 +1,115 @@
+"""What calls need around them, such as a registry: started for a recording or a replay, with a state to restore."""
+
+import abc
+import contextlib
+import importlib.util
+import json
+import socketserver
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class Service(abc.ABC):
+    """One service, whose state a replay can restore between calls."""
+
+    @abc.abstractmethod
+    def generation(self) -> int:
+        """Return a number that changes whenever the state does."""
+
+    @abc.abstractmethod
+    def snapshot(self) -> object:
+        """Return the state as JSON data, with contents by digest."""
+
+    @abc.abstractmethod
+    def contents(self, state: object) -> dict[str, bytes]:
+        """Return the contents that a state names."""
+
+    @abc.abstractmethod
+    def restore(self, state: object, contents: dict[str, bytes]) -> None:
+        """Bring the service into a state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Running services: variables for the process that uses them, texts to hide in a trace, and the services."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def none(_profile: str) -> Iterator[Services]:
+    """Start nothing."""
+    yield Services()
+
+
+def load_services(path: Path | None) -> Callable[[str], AbstractContextManager[Services]]:
+    """Return the function ``services(profile)`` of a subject's services file."""
+    if path is None:
+        return none
+    name = f"caliper_services_{path.stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    found: Callable[[str], AbstractContextManager[Services]] = sys.modules[name].services
+    return found
+
+
+class Control:
+    """Answers the agent's questions about services, a JSON line each, on a socket in ``folder``.
+
+    ``contents`` holds the blobs of the states that may be restored.
+    """
+
+    def __init__(self, services: Mapping[str, Service], folder: Path, contents: dict[str, bytes] | None = None) -> None:
+        """Make one for running services."""
+        self.services, self.contents = services, contents or {}
+        self.address = str(folder / "control") if services else ""
+        self.seen: dict[str, bytes] = {}
+
+    def __enter__(self) -> "Control":
+        """Listen, in a thread."""
+        if self.services:
+            control = self
+
+            class Handler(socketserver.StreamRequestHandler):
+                def handle(self) -> None:
+                    for line in self.rfile:
+                        self.wfile.write(json.dumps(control.answer(json.loads(line))).encode() + b"\n")
+
+            class Server(socketserver.ThreadingUnixStreamServer):
+                daemon_threads = True
+
+                def handle_error(self, request: Any, client_address: Any) -> None:
+                    """A program that was killed closes its end: that is no error of ours."""
+
+            self.server = Server(self.address, Handler)
+            threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop to listen."""
+        if self.services:
+            self.server.shutdown()
+            self.server.server_close()
+
+    def answer(self, request: dict[str, Any]) -> object:
+        """Return the answer to one request."""
+        if request["do"] == "generations":
+            return {name: service.generation() for name, service in self.services.items()}
+        service = self.services[request["name"]]
+        if request["do"] == "snapshot":
+            state = service.snapshot()
+            self.seen.update(service.contents(state))
+            return state
+        service.restore(request["state"], self.contents)
+        return {}

@@ -17,7 +17,8 @@ from matrix.cli import main
 from matrix.publish import ARTIFACT_TYPE, Reference, Remote, collect
 from matrix.publish.artifact import INDEX_TYPE, MANIFEST_TYPE, PublishError, digest_of
 from matrix.publish.reference import InvalidReferenceError
-from matrix.publish.turned import Turned, turned
+from matrix.registry.server import Registry
+from matrix.turned import TableError, Turned, turned
 
 TABLE = "function,tier,profiles,calls,unreplayable,0.1,0.2\noras.a,boundary,anonymous,3,0,ok,missing\n"
 TRACE = "oras-0.2.43-anonymous.trace.jsonl.gz"
@@ -92,6 +93,14 @@ def test_what_is_fetched_is_what_was_published(
         path.name: path.read_bytes() for path in (project / "traces").iterdir() if path.name != "oras.releases.json"
     }
     assert {path.name: path.read_bytes() for path in (project / "back").iterdir()} == expected
+
+
+def test_the_embedded_registry_takes_and_gives_the_same(project: Path) -> None:
+    """The registry that ships with the project is as good as Debian's."""
+    with Registry() as server:
+        assert main(["publish", f"{server.address}/team/oras", "--plain-http"]) == 0
+        assert main(["fetch", f"{server.address}/team/oras", "--plain-http"]) == 0
+    assert (project / "published/oras/matrix.csv").read_text(encoding="utf-8") == TABLE
 
 
 def test_the_manifest_says_what_it_is(project: Path, registry: Address) -> None:
@@ -438,7 +447,7 @@ def test_turned_sees_rows_and_releases_come_and_go() -> None:
 @pytest.mark.parametrize("table", [b"", b"\xff", b"a,b\n1,2\n", b"function,tier,profiles,calls,unreplayable,1\nx,y\n"])
 def test_turned_refuses_what_is_no_table(table: bytes) -> None:
     """Something else than matrix.csv is an error, not an empty comparison."""
-    with pytest.raises(PublishError, match=r"no matrix\.csv"):
+    with pytest.raises(TableError, match=r"no matrix\.csv"):
         turned(table, TABLE.encode())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from matrix.commands.publish import add_registry_options
 from matrix.publish import Published, Reference, Remote, pull
 from matrix.publish.artifact import PublishError
-from matrix.publish.turned import Turned, turned
+from matrix.turned import Turned, turned
 
 EPILOG = """\
 examples:

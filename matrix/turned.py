@@ -1,15 +1,19 @@
-"""Which cells differ between two versions of one CSV table of verdicts."""
+"""Which cells differ between two versions of one CSV table of verdicts. Standard library only: scripts use it too."""
 
 import csv
 import io
 from dataclasses import dataclass
 from typing import final
 
-from matrix.publish.artifact import PublishError
+from matrix.errors import CaliperError
 
 # What comes before the releases in matrix.csv.
 ROW_COLUMNS = ("function", "tier", "profiles", "calls", "unreplayable")
 ABSENT = ""
+
+
+class TableError(CaliperError):
+    """A file that should be a matrix.csv is none."""
 
 
 @final
@@ -27,7 +31,7 @@ def turned(before: bytes, after: bytes) -> list[Turned]:
     """Return the cells that differ, by function, and by release in the order of the tables.
 
     Raises:
-        PublishError: one of them is no matrix.csv.
+        TableError: one of them is no matrix.csv.
     """
     old, new = _cells(before), _cells(after)
     places = dict.fromkeys([*new, *old])
@@ -46,7 +50,7 @@ def _cells(table: bytes) -> dict[tuple[str, str], str]:
         rows = []
     if not rows or not set(ROW_COLUMNS) <= rows[0].keys() or any(None in row or None in row.values() for row in rows):
         message = f"this is no matrix.csv: its columns are not {', '.join(ROW_COLUMNS)} and releases"
-        raise PublishError(message)
+        raise TableError(message)
     return {
         (row["function"], release): verdict
         for row in rows

@@ -5,6 +5,7 @@ import gzip
 import json
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,20 @@ def test_an_image_lists_the_artifact_as_a_referrer(registry: Address) -> None:
     kept, listed = referrers.content["manifests"]
     assert kept == other
     assert (listed["digest"], listed["artifactType"]) == (artifact.digest, ARTIFACT_TYPE)
+
+
+@pytest.mark.usefixtures("project")
+def test_a_registry_that_lists_referrers_itself_is_left_to_it() -> None:
+    """Where the registry keeps the list, it has the artifact, and no tag is made for it."""
+    with Registry() as server:
+        address = Address(server.address, None, password=False, storage=Path())
+        image = push_image(address, "own/oras")
+        command = ["publish", f"{server.address}/own/oras:results", "--subject", f"{server.address}/own/oras:image"]
+        assert main([*command, "--plain-http"]) == 0
+        with urllib.request.urlopen(f"http://{server.address}/v2/own/oras/referrers/{image['digest']}") as answer:
+            (listed,) = json.load(answer)["manifests"]
+        assert listed["artifactType"] == ARTIFACT_TYPE
+        assert sorted(OrasClient(insecure=True).get_tags(f"{server.address}/own/oras")) == ["image", "results"]
 
 
 @pytest.mark.usefixtures("project")

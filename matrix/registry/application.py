@@ -1,29 +1,17 @@
 """The registry as an ASGI application: which endpoint answers which request."""
 
-import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
 
-from matrix.registry import blobs, listings, manifests
+from matrix.registry import blobs, listings, manifests, routes
+from matrix.registry.access import Access
 from matrix.registry.content import UnknownContentError
 from matrix.registry.errors import Code, RegistryError
-from matrix.registry.grammar import check_name
 from matrix.registry.messages import DisconnectedError, Receive, Request, Response, Scope, Send, is_full_disk
 from matrix.registry.store import Store
+from matrix.registry.switches import RedirectBlobs, Switch
 
 Endpoint = Callable[..., Awaitable[Response]]
-
-# The name is greedy: it may itself contain `blobs` or `manifests`, so the last ones in a path count.
-_PATHS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("catalog", re.compile(r"/v2/_catalog")),
-    ("tags", re.compile(r"/v2/(.+)/tags/list")),
-    ("uploads", re.compile(r"/v2/(.+)/blobs/uploads/?")),
-    ("upload", re.compile(r"/v2/(.+)/blobs/uploads/([^/]+)")),
-    ("blob", re.compile(r"/v2/(.+)/blobs/([^/]+)")),
-    ("manifest", re.compile(r"/v2/(.+)/manifests/([^/]+)")),
-    ("referrers", re.compile(r"/v2/(.+)/referrers/([^/]+)")),
-    ("base", re.compile(r"/v2/?")),
-)
 
 
 async def base(store: Store, request: Request) -> Response:  # noqa: ARG001
@@ -43,39 +31,22 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What a path means: the kind of thing, and the parts of the path that name it (the repository first)."""
-
-    kind: str
-    parts: tuple[str, ...]
-
-
-def route(path: str) -> Route:
-    """Return what the path means; a `RegistryError` (404) if nothing does, or NAME_INVALID."""
-    for kind, pattern in _PATHS:
-        if match := pattern.fullmatch(path):
-            if match.groups():
-                check_name(match[1])
-            return Route(kind, match.groups())
-    raise RegistryError(Code.UNSUPPORTED, 404, detail="no such endpoint")
-
-
 class Application:
     """Serves one store."""
 
-    def __init__(self, store: Store) -> None:
-        """Serve ``store``."""
+    def __init__(self, store: Store, access: Access | None = None, switches: Iterable[Switch] = ()) -> None:
+        """Serve ``store`` to everybody, or to those whom ``access`` lets pass."""
         self.store = store
+        self._access = access
+        self._switches = list(switches)
+        self._redirect = next((switch for switch in self._switches if isinstance(switch, RedirectBlobs)), None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (the ASGI interface); nothing is sent to a client that went away."""
         request = Request.of(scope, receive)
-        try:
+        with contextlib.suppress(DisconnectedError):
             response = await self.answer(request)
             await response.send(request, send)
-        except DisconnectedError:
-            return
 
     async def answer(self, request: Request) -> Response:
         """Return the response, also where the request can't be served."""
@@ -90,15 +61,28 @@ class Application:
                 raise
             response = _refusal(RegistryError(Code.BLOB_UPLOAD_INVALID, 507, "no space left in the registry's storage"))
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
+        with contextlib.suppress(RegistryError):
+            route = routes.find(request.path)
+            for switch in self._switches:
+                await switch.after(self.store, request, route, response)
         return response
 
     async def _serve(self, request: Request) -> Response:
-        found = route(request.path)
-        methods = ENDPOINTS[found.kind]
+        if self._redirect is not None and request.port == self._redirect.port:
+            return await self._redirect.serve(self.store, request)
+        if self._access is not None and (token := await self._access.token(request)) is not None:
+            return token
+        route = routes.find(request.path)
+        if self._access is not None:
+            await self._access.check(request, route.needs(request))
+        route.check()
+        for switch in self._switches:
+            await switch.before(self.store, request, route)
+        methods = ENDPOINTS[route.kind]
         endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
             raise RegistryError(Code.UNSUPPORTED, headers={"Allow": ", ".join(methods)})
-        return await endpoint(self.store, request, *found.parts)
+        return await endpoint(self.store, request, *route.parts)
 
 
 def _refusal(error: RegistryError) -> Response:

@@ -12,8 +12,13 @@ from matrix.registry.uploads import Upload
 async def get(store: Store, request: Request, name: str, digest: str) -> Response:
     """Return a blob, or the range of it that is asked for."""
     grammar.check_digest(digest)
-    if not store.state.has_blob(name, digest) or not store.content.path(digest).exists():
+    if not store.state.has_blob(name, digest):
         raise RegistryError(Code.BLOB_UNKNOWN, detail=digest)
+    return serve(store, request, digest)
+
+
+def serve(store: Store, request: Request, digest: str) -> Response:
+    """Return content, whichever repository holds it, or the range of it that is asked for."""
     size = store.content.size(digest)
     headers = {
         "Content-Type": "application/octet-stream",
@@ -56,7 +61,7 @@ async def start(store: Store, request: Request, name: str) -> Response:
             upload.discard()
     upload = store.uploads.start(name)
     store.state.changed()
-    return Response(202, _progress(request, upload))
+    return Response(202, progress(request, upload))
 
 
 async def patch(store: Store, request: Request, name: str, key: str) -> Response:
@@ -65,7 +70,7 @@ async def patch(store: Store, request: Request, name: str, key: str) -> Response
     async with upload.turn:
         await _append(request, upload)
         store.state.changed()
-        return Response(202, _progress(request, upload))
+        return Response(202, progress(request, upload))
 
 
 async def put(store: Store, request: Request, name: str, key: str) -> Response:
@@ -84,7 +89,7 @@ async def put(store: Store, request: Request, name: str, key: str) -> Response:
 
 async def status(store: Store, request: Request, name: str, key: str) -> Response:
     """Return how far the upload is."""
-    return Response(204, _progress(request, store.uploads.get(name, key)))
+    return Response(204, progress(request, store.uploads.get(name, key)))
 
 
 async def cancel(store: Store, request: Request, name: str, key: str) -> Response:  # noqa: ARG001
@@ -98,10 +103,9 @@ async def _append(request: Request, upload: Upload, algorithm: str = "sha256") -
     if (announced := request.headers.get("content-range")) is not None:
         first, last = grammar.parse_chunk(announced)
         if first != upload.offset:
-            raise RegistryError(Code.BLOB_UPLOAD_INVALID, 416, f"chunk {announced}", _progress(request, upload))
-        length = request.headers.get("content-length")
-        if length is not None and length.isdecimal() and int(length) != last - first + 1:
-            raise RegistryError(Code.SIZE_INVALID, detail=f"chunk {announced} of {length} bytes")
+            raise RegistryError(Code.BLOB_UPLOAD_INVALID, 416, f"chunk {announced}", progress(request, upload))
+        if request.announced not in {None, last - first + 1}:
+            raise RegistryError(Code.SIZE_INVALID, detail=f"chunk {announced} of {request.announced} bytes")
     await upload.append(request.stream(), algorithm)
 
 
@@ -119,7 +123,8 @@ def _created(request: Request, name: str, digest: str) -> Response:
     return Response(201, {"Location": location, "Docker-Content-Digest": digest})
 
 
-def _progress(request: Request, upload: Upload) -> dict[str, str]:
+def progress(request: Request, upload: Upload) -> dict[str, str]:
+    """Return the headers that tell where an upload goes on, and how far it is."""
     return {
         "Location": f"{request.origin}/v2/{upload.repository}/blobs/uploads/{upload.key}",
         "Range": f"0-{max(upload.offset - 1, 0)}",

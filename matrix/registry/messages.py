@@ -25,7 +25,11 @@ class DisconnectedError(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """What the client asks. Names of headers are in lower case; ``origin`` is scheme and host, as the client sees it."""
+    """What the client asks.
+
+    Names of headers are in lower case; ``origin`` is scheme and host as the client sees them, ``port`` the one that
+    it came in by.
+    """
 
     method: str
     path: str
@@ -49,6 +53,12 @@ class Request:
         """Return the first value of a query parameter."""
         return next((value for key, value in self.query if key == name), None)
 
+    @property
+    def announced(self) -> int | None:
+        """The length of the body in bytes, if the client says it."""
+        text = self.headers.get("content-length", "")
+        return int(text) if text.isdecimal() else None
+
     async def stream(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives; a `DisconnectedError` if it ends early."""
         more = True
@@ -62,8 +72,7 @@ class Request:
 
     async def body(self, limit: int) -> bytes:
         """Return the whole body; a `RegistryError` (413) as soon as it is longer than ``limit`` bytes."""
-        announced = self.headers.get("content-length", "0")
-        pieces, size = [], int(announced) if announced.isdecimal() else 0
+        pieces, size = [], self.announced or 0
         if size <= limit:
             size = 0
             async for piece in self.stream():

@@ -1,9 +1,12 @@
 """A registry on a socket of this machine: a thread with a server in it, started and stopped by a `with` block."""
 
 import asyncio
+import logging
 import socket
+import ssl
 import tempfile
 import threading
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,10 +16,14 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from matrix.errors import CaliperError
+from matrix.registry import certificates
+from matrix.registry.access import Access, Passwords
 from matrix.registry.application import Application
 from matrix.registry.store import Snapshot, Store
+from matrix.registry.switches import RedirectBlobs
+from matrix.registry.switches import parse as parse_switches
 
-SAVING = 0.5  # seconds between a change and its being written to a storage folder that is kept
+SAVING = 0.5  # seconds between two looks at whether a storage folder that is kept has to be brought up to date
 
 
 class PortTakenError(CaliperError):
@@ -28,22 +35,49 @@ class PortTakenError(CaliperError):
 
 
 class Registry:
-    """An OCI registry on loopback, with its content in ``storage`` (None: a temporary folder)."""
+    """An OCI registry on loopback.
 
-    def __init__(self, storage: Path | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Nothing is started or written before `start`; ``port`` 0 takes a free one."""
+    ``storage`` keeps content and repositories over runs (None: a temporary folder). ``auth`` is user and password,
+    ``htpasswd`` a file of several, ``tokens`` has them ask for bearer tokens first. With ``tls``, clients have to trust
+    ``ca_file``; the certificate is for the host, localhost and ``names``.
+    """
+
+    def __init__(
+        self,
+        storage: Path | None = None,
+        *,
+        tls: bool = False,
+        auth: tuple[str, str] | None = None,
+        htpasswd: Path | None = None,
+        tokens: bool = False,
+        switches: Iterable[str] = (),
+        names: Iterable[str] = (),
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """Check the options; nothing is started or written before `start`. Port 0 takes a free one."""
         self.host = host
         self.port = port
+        self.ca_file: Path | None = None
         self._storage = storage
+        self._tls = tls
+        self._names = tuple(names)
+        self._switches = parse_switches(switches)
+        passwords = Passwords.read(htpasswd) if htpasswd else Passwords.of(*auth) if auth else None
+        self._access = Access(passwords, tokens=tokens) if passwords or tokens else None
         self._stack = ExitStack()
         self._store: Store | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
+        self._saved = 0
 
     @property
     def address(self) -> str:
         """Host and port, as in the name of an image."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port."""
+        return f"{'https' if self._tls else 'http'}://{self.address}"
 
     @property
     def generation(self) -> int:
@@ -59,26 +93,31 @@ class Registry:
         return self._store
 
     def start(self) -> Self:
-        """Listen; requests are answered when this returns."""
-        folder = self._storage or Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="registry-")))
-        listener = self._stack.enter_context(_listener(self.host, self.port))
-        self.port = listener.getsockname()[1]
-        self._store = Store(folder)
-        ready = threading.Event()
-        thread = threading.Thread(target=asyncio.run, args=(self._serve([listener], ready),), daemon=True)
-        thread.start()
-        self._stack.callback(thread.join)
-        self._stack.callback(self._request_stop)
-        ready.wait()
+        """Listen; requests are answered when this returns.
+
+        Raises:
+            PortTakenError: the port can't be had.
+        """
+        with ExitStack() as stack:
+            temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="caliper-registry-")))
+            listeners = [stack.enter_context(_listener(self.host, self.port))]
+            self.port = listeners[0].getsockname()[1]
+            for switch in self._switches:
+                if isinstance(switch, RedirectBlobs):
+                    listeners.append(stack.enter_context(_listener(self.host, 0)))
+                    switch.port = listeners[-1].getsockname()[1]
+            self._store = Store(self._storage or temporary)
+            self._saved = self.generation
+            context = None
+            if self._tls:
+                context, self.ca_file = certificates.issue(temporary, (self.host, "localhost", *self._names))
+            self._run(stack, listeners, context)
+            self._stack = stack.pop_all()
         return self
 
     def stop(self) -> None:
         """Close all connections, end the thread, remove a temporary folder; more than once does no harm."""
         self._stack.close()
-
-    def _request_stop(self) -> None:
-        if self._loop is not None and self._stopping is not None:
-            self._loop.call_soon_threadsafe(self._stopping.set)
 
     def __enter__(self) -> Self:
         """Start."""
@@ -102,31 +141,80 @@ class Registry:
         """Return content, be it a blob or a manifest; an `UnknownContentError` if there is none."""
         return self.store.content.read(digest)
 
-    def add_blob(self, data: bytes) -> str:
+    def add_blob(self, data: bytes, algorithm: str = "sha256") -> str:
         """Put content into the store, without any repository holding it, and return its digest."""
-        return self.store.content.add(data)
+        return self.store.content.add(data, algorithm)
 
-    async def _serve(self, listeners: list[socket.socket], ready: threading.Event) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        config = Config(
-            Application(self.store),
-            loop="asyncio",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=300,
-        )
-        config.load()
-        server = Server(config)
-        server.lifespan = config.lifespan_class(config)
+    def save(self) -> None:
+        """Bring a storage folder that is kept up to date; done by itself shortly after a change, and at `stop`."""
+        if self._storage is not None and self._saved != self.generation:
+            self._saved = self.generation
+            self.store.save()
+
+    def _run(self, stack: ExitStack, listeners: list[socket.socket], context: ssl.SSLContext | None) -> None:
+        loop, stopping = asyncio.new_event_loop(), asyncio.Event()
+        ready = threading.Event()
+        work = self._serve(listeners, context, ready, stopping)
+
+        def run() -> None:
+            try:
+                with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                    runner.run(work)
+            finally:
+                ready.set()  # nobody must wait for a server that could not be started
+
+        thread = threading.Thread(target=run, name=f"registry {self.address}", daemon=True)
+        thread.start()
+        stack.callback(self.save)
+        stack.callback(thread.join)
+        stack.callback(loop.call_soon_threadsafe, stopping.set)
+        ready.wait()
+
+    async def _serve(
+        self,
+        listeners: list[socket.socket],
+        context: ssl.SSLContext | None,
+        ready: threading.Event,
+        stopping: asyncio.Event,
+    ) -> None:
+        server = _server(Application(self.store, self._access, self._switches), context)
         await server.startup(sockets=listeners)
         ready.set()
-        await self._stopping.wait()
+        if self._storage is None:
+            await stopping.wait()
+        while not stopping.is_set():
+            try:
+                await asyncio.wait_for(stopping.wait(), SAVING)
+            except TimeoutError:
+                self.save()
         _close(server)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # lets the connections notice
+
+
+def _server(application: Application, context: ssl.SSLContext | None) -> Server:
+    config = Config(
+        application,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=300,
+    )
+    config.load()
+    config.ssl = context
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    server = Server(config)
+    server.lifespan = config.lifespan_class(config)
+    return server
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # A body that is cut on purpose looks like a mistake to the server.
+    return record.msg != "ASGI callable returned without completing response."
 
 
 def _close(server: Server) -> None:
@@ -145,7 +233,7 @@ def _listener(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(2048)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        raise PortTakenError(host, port, error.strerror or str(error)) from error
+        raise PortTakenError(host, port, getattr(error, "strerror", None) or str(error)) from error
     return listener

@@ -33,7 +33,7 @@ class Upload:
         self.repository = repository
         self.offset = 0
         self.used = time.monotonic()
-        self.marks: set[str] = set()  # what switches did to this session already
+        self.marks: dict[str, float] = {}  # what switches did to this session already
         self.closed = False
         self.turn = asyncio.Lock()  # pieces come one after the other
         self._content = content

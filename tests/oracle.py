@@ -21,6 +21,7 @@ import functools
 import inspect
 import itertools
 import json
+import re
 import runpy
 import sys
 import sysconfig
@@ -71,6 +72,17 @@ def generated_name(frame: FrameType) -> tuple[str, str] | None:
     return None
 
 
+def name_of(frame: FrameType) -> tuple[str, str] | None:
+    """Return module and qualified name of what a frame runs, None for code that is no method and from no file.
+
+    A function inside of a comprehension is named as if it stood beside it, as it does since comprehensions are inlined.
+    """
+    code = frame.f_code
+    if code.co_filename.startswith("<"):
+        return generated_name(frame)
+    return module_of(frame), re.sub(r"<(listcomp|setcomp|dictcomp|genexpr)>\.(<locals>\.)?", "", code.co_qualname)
+
+
 class Counter:
     """Counts the calls of the functions of ``packages``; modules at or under ``outside`` are not part of them."""
 
@@ -89,9 +101,7 @@ class Counter:
 
     def function(self, frame: FrameType) -> str | None:
         """Return the function that ``frame`` runs, or None where it is none of the packages."""
-        name: tuple[str, str] | None = module_of(frame), frame.f_code.co_qualname
-        if frame.f_code.co_filename.startswith("<"):
-            name = generated_name(frame)
+        name = name_of(frame)
         return ".".join(name) if name and self.holds(name[0]) else None
 
     def is_boundary(self, frame: FrameType) -> bool:

@@ -14,6 +14,7 @@ FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 # when its command is asked for: `--version` and `--help` stay free of pandas, matplotlib and griffe.
 COMMANDS: dict[str, tuple[str, str]] = {
     "releases": ("matrix.commands.releases", "list the releases of a package, or ask the index for them again"),
+    "release": ("matrix.commands.release", "install one release and replay the traces there"),
     "publish": ("matrix.commands.publish", "push the results to a registry, as an OCI artifact"),
     "fetch": ("matrix.commands.fetch", "get published results back, every digest checked"),
 }

@@ -1,0 +1,164 @@
+"""``caliper-matrix release``: install one release in an environment, replay the traces there, keep the outcomes.
+
+The sessions of the noxfile run this; what they pass by options has defaults for calling it by hand.
+"""
+
+import argparse
+import gzip
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matrix import cli, environment, installer, staleness
+from matrix.files import atomic_write
+from matrix.plain_import import YES, plain_import
+from matrix.processes import die_with_parent, end_on_terminate
+from matrix.releases import Release, ReleaseList, read_releases
+from matrix.subject import FOLDER, Subject, load_subject
+
+FORMAT = 1
+REPLAYED, INSTALL_ERROR = "replayed", "install-error"
+EXAMPLES = """\
+examples:
+  caliper-matrix release 0.2.30 --venv /tmp/v
+  caliper-matrix release 0.2.30 --venv /tmp/v --python 3.12 --subject subjects/mine.toml --trace mine.trace.jsonl.gz
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    parser.add_argument("release", metavar="VERSION", help="the release")
+    parser.add_argument("--venv", type=Path, required=True, help="its environment; made where there is none")
+    parser.add_argument("--python", metavar="X.Y", help="the Python to make it with (default: the subject's)")
+    parser.add_argument("--subject", default="oras", help="name, or a .toml file (default: oras)")
+    parser.add_argument("--releases", type=Path, metavar="FILE", help="(default: traces/NAME.releases.json)")
+    parser.add_argument("--trace", type=Path, action="append", metavar="FILE", help="(default: those in traces/)")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="(default: .nox/.cache/caliper/NAME)")
+    parser.add_argument("--json", action="store_true", help="print the run file's path and facts as JSON")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is known of a release before and after its replay; the content of a run file."""
+
+    subject: str
+    release: str
+    status: str
+    reason: str
+    installed: str
+    plain_import: str
+    python: str
+    resolved: dict[str, str]
+    conflicts: list[str]
+    profiles: dict[str, Any]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Judge the release and print one line."""
+    die_with_parent()
+    end_on_terminate()
+    began = time.time()
+    subject = load_subject(options.subject)
+    plan = _plan(options, subject)
+    listed = read_releases(plan.releases)
+    release = listed.find(options.release)
+    inputs = staleness.inputs(plan, release.version)
+    result = _judge(subject, plan, listed, release, options.venv)
+    size = _keep(plan, result, inputs)
+    facts = {"inputs": inputs, "size": size, "code": staleness.code_used(began)}
+    staleness.write_stamp(plan.stamp(release.version), facts)
+    print(_as_json(plan, result) if options.json else _line(result, time.time() - began), flush=True)
+    return cli.FINE
+
+
+def _plan(options: argparse.Namespace, subject: Subject) -> staleness.Plan:
+    name = subject.name
+    return staleness.Plan(
+        name=name,
+        subject=Path(options.subject)
+        if Path(options.subject).suffix == ".toml"
+        else FOLDER / f"{options.subject}.toml",
+        releases=options.releases or Path("traces", f"{name}.releases.json"),
+        traces=tuple(sorted(options.trace)) if options.trace else staleness.traces_of(name, Path("traces")),
+        cache=options.cache or Path(".nox/.cache/caliper", name),
+        results=Path("results", name),
+        python=options.python or subject.python or staleness.PRESENT,
+        services=subject.services,
+    )
+
+
+def _judge(subject: Subject, plan: staleness.Plan, listed: ReleaseList, release: Release, venv: Path) -> Run:
+    if not venv.exists():
+        installer.make_environment(venv, plan.python)
+    try:
+        there = environment.prepare(venv, subject.name, release, listed.as_of)
+    except installer.InstallError as error:
+        python = environment.read_environment(venv).python_version
+        return Run(subject.name, release.version, INSTALL_ERROR, error.reason, "", "", python, {}, [], {})
+    also = environment.shared_folder(subject.also, there, listed.as_of, plan.cache)
+    profiles = _replay(subject, release, there, plan.traces, also)
+    return Run(
+        subject=subject.name,
+        release=release.version,
+        status=REPLAYED,
+        reason="",
+        installed=release.version,
+        plain_import=plain_import(there.python, subject.modules, imported_modules(plan.traces, subject.modules)),
+        python=there.python_version,
+        resolved=dict(there.packages),
+        conflicts=environment.conflicts(also, there) if also else [],
+        profiles=profiles,
+    )
+
+
+def _replay(
+    subject: Subject,
+    release: Release,
+    there: environment.Environment,
+    traces: Sequence[Path],
+    also: Path | None,
+) -> dict[str, Any]:
+    from matrix.replaying import replay_release  # noqa: PLC0415 # a release that cannot be installed needs none of it
+
+    with tempfile.TemporaryDirectory(prefix="caliper-", ignore_cleanup_errors=True) as work:
+        return replay_release(subject, release.version, there.python.absolute(), traces, also, Path(work))
+
+
+def imported_modules(traces: Sequence[Path], own: Sequence[str]) -> set[str]:
+    """Return the subject's modules that the recorded code imported, of traces that were validated before."""
+    found: set[str] = set()
+    for trace in traces:
+        with gzip.open(trace) as lines:
+            # Few of many lines are imports: the others need not be parsed.
+            events = [json.loads(line) for line in lines if b'"import"' in line]
+        found |= {event["module"] for event in events if event.get("e") == "import" and not event.get("optional")}
+    return {module for module in found if module.split(".")[0] in own}
+
+
+def _keep(plan: staleness.Plan, result: Run, inputs: dict[str, Any]) -> int:
+    """Write the run file and return its size in bytes."""
+    document = {"run": FORMAT, **{name: getattr(result, name) for name in Run.__slots__}, "inputs": inputs}
+    data = json.dumps(document, sort_keys=True).encode()
+    atomic_write(plan.run_file(result.release), data)
+    return len(data)
+
+
+def _as_json(plan: staleness.Plan, result: Run) -> str:
+    facts = {name: getattr(result, name) for name in Run.__slots__ if name != "profiles"}
+    return json.dumps({"run_file": str(plan.run_file(result.release)), **facts}, indent=1)
+
+
+def _line(result: Run, seconds: float) -> str:
+    start = f"{result.subject} {result.release} (Python {result.python})"
+    if result.status == INSTALL_ERROR:
+        return f"{start}: cannot be installed: {result.reason}"
+    remarks = [f"{start}: replayed in {seconds:.1f} s"]
+    if result.plain_import != YES:
+        remarks.append(f"imports alone: {result.plain_import}")
+    return "; ".join(remarks + result.conflicts)

@@ -1,0 +1,242 @@
+"""The nox sessions that draw a map: for our own noxfile, for those of other projects, and for the one that ships.
+
+A noxfile of another project, in an environment that has nox and caliper-matrix::
+
+    from matrix import sessions
+
+    sessions.define("subjects/humanize.toml", folder=".")
+
+This module loads with every noxfile, in the parent and in each of its children: standard library, nox and
+`matrix.staleness` only.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nox
+from nox.logger import logger
+
+from matrix import staleness
+
+_MAP_SESSIONS = ("matrix", "release")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The interpreter that has caliper-matrix: an environment that nox makes of ``source``, else the one of nox."""
+
+    folder: Path
+    source: Path | None
+
+    @property
+    def home(self) -> Path:
+        """The folder of the environment that is made of the source, beside those of the releases."""
+        return self.folder / ".nox" / "engine"
+
+    def command(self, session: nox.Session, *arguments: str | Path) -> list[str]:
+        """Return the command line of a subcommand of ours."""
+        home = session.cache_dir.parent / "engine" / "bin" / "python"
+        # -P: a folder called `matrix` in the project around us must not stand in for ours.
+        return [sys.executable if self.source is None else str(home), "-P", "-m", "matrix", *map(str, arguments)]
+
+    @property
+    def inputs(self) -> str:
+        """What the environment is made of. The source itself is installed editable, so it is no part of it."""
+        return f"{sys.version}\n{staleness.file_digest(self.source / 'pyproject.toml') if self.source else ''}"
+
+    @property
+    def needed(self) -> list[str]:
+        """The session that has to run first, if any."""
+        if self.source is None or _stamped(self.home / "caliper.txt") == self.inputs:
+            return []
+        return ["engine"]
+
+
+def _stamped(stamp: Path) -> str:
+    try:
+        return stamp.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def define(subject: str | Path, *, folder: str | Path, source: str | Path | None = None) -> None:
+    """Define the sessions of one subject: ``release(NAME='…')`` for each release, ``matrix``, ``record``, ``update``.
+
+    Traces and the list of releases lie in ``traces/`` of ``folder``, results go to ``results/NAME/``. With ``source``,
+    a checkout of caliper-matrix, an environment is made for it; without, it has to be installed beside nox.
+    """
+    root = Path(folder).absolute()
+    needs_uv()
+    engine = Engine(root, Path(source).absolute() if source else None)
+    plan = make_plan(Path(subject), root)
+    nox.options.default_venv_backend = "uv"
+    nox.options.reuse_venv = "yes"
+    nox.options.sessions = ["matrix"]
+    stale = staleness.stale_releases(plan) if plan.traces else ()
+    if stale and _draws_map(sys.argv[1:], os.environ):
+        # Only then: the sessions of other jobs should print while they run, and not at their end.
+        nox.options.parallel = "auto"  # type: ignore[assignment] # nox converts it
+        nox.options.stop_on_first_error = True
+    if "--parallel-worker" in sys.argv:
+        logger.setLevel("WARNING")  # the line of result says it all
+    if engine.source is not None:
+        _define_engine(engine)
+    _define_release(engine, plan)
+    _define_matrix(engine, plan, stale)
+    _define_data(engine, plan)
+
+
+def needs_uv() -> None:
+    """End with one line where nox was installed without uv."""
+    try:
+        import uv  # noqa: F401, PLC0415
+    except ImportError:
+        if shutil.which("uv") is None:
+            sys.exit("These sessions need uv: run them by `uvx --from 'nox[uv]' nox`, or `pip install 'nox[uv]'`.")
+
+
+def make_plan(subject: Path, root: Path) -> staleness.Plan:
+    """Return which files a map is made of and where it goes."""
+    try:
+        facts = staleness.subject_facts(subject)
+    except ValueError as error:
+        sys.exit(str(error))
+    cache = root / ".nox" / ".cache" / "caliper"
+    python = judging_python(facts.python, cache)
+    label = facts.name if python == facts.python else f"{facts.name}-py{python}"
+    return staleness.Plan(
+        name=facts.name,
+        subject=subject.absolute(),
+        releases=root / "traces" / f"{facts.name}.releases.json",
+        traces=staleness.traces_of(facts.name, root / "traces"),
+        cache=cache / label,
+        results=root / "results" / label,
+        python=python,
+        services=facts.services,
+    )
+
+
+def judging_python(wanted: str, cache: Path) -> str:
+    """Return the version of Python that judges: the wanted one, or the present one where that cannot be had.
+
+    Whether it can is found out once, by uv, and kept in ``cache``: children of this process must see the same answer.
+    """
+    if wanted == staleness.PRESENT:
+        return wanted
+    known = cache / f"python-{wanted}.json"
+    try:
+        return str(json.loads(known.read_bytes()))
+    except (OSError, ValueError):
+        pass
+    has = any(_uv_python(verb, wanted) for verb in ("find", "install"))
+    chosen = wanted if has else staleness.PRESENT
+    cache.mkdir(parents=True, exist_ok=True)
+    known.write_text(json.dumps(chosen), encoding="utf-8")
+    if not has:
+        logger.warning(f"Python {wanted} cannot be had here: Python {chosen} judges. Remove {known} to look again.")
+    return chosen
+
+
+def _uv_python(verb: str, version: str) -> bool:
+    from nox.virtualenv import UV  # noqa: PLC0415 # runs uv
+
+    command = [UV, "python", verb, "--no-config", version]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603 # uv as nox found it
+
+
+def _draws_map(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Tell whether nox was asked for the map, or for nothing in particular, which is the map as well."""
+    words = [*arguments, *environ.get("NOXSESSION", "").replace(",", " ").split()]
+    chooses = {"-s", "-e", "--session", "--sessions", "-k", "-t", "-l", "--list"} & set(
+        words
+    ) or "NOXSESSION" in environ
+    return not chooses or any(name in words for name in _MAP_SESSIONS)
+
+
+def _define_engine(engine: Engine) -> None:
+    @nox.session(
+        name="engine",
+        python=None if sys.version_info >= (3, 11) else ">=3.11",
+        default=False,
+        allow_parallel=True,
+    )
+    def make_engine(session: nox.Session) -> None:
+        """Install caliper-matrix for the other sessions; nothing is done while its pyproject.toml is the same."""
+        if engine.needed:
+            session.install("--editable", str(engine.source))
+            (session.env_dir / "caliper.txt").write_text(engine.inputs, encoding="utf-8")
+        if session.posargs:
+            session.run(*engine.command(session, *session.posargs))
+
+
+def plan_options(plan: staleness.Plan) -> list[str]:
+    """Return the options by which a subcommand is told of the plan."""
+    options = ["--subject", str(plan.subject), "--releases", str(plan.releases), "--cache", str(plan.cache)]
+    return options + [word for trace in plan.traces for word in ("--trace", str(trace))]
+
+
+def _define_release(engine: Engine, plan: staleness.Plan) -> None:
+    versions = [entry.version for entry in staleness.listed_releases(plan.releases)[1] if entry.judged]
+
+    @nox.session(
+        name="release", python=plan.python, reuse_venv=True, default=False, allow_parallel=True, requires=engine.needed
+    )
+    @nox.parametrize(plan.name, versions)
+    def judge_release(session: nox.Session, **parameters: str) -> None:
+        """Install one release and replay the recorded calls on it."""
+        if not plan.traces:
+            session.error(f"there is no trace of {plan.name} yet: `nox -s record` makes one")
+        venv = session.virtualenv.location
+        options = ["--venv", venv, "--python", plan.python, *plan_options(plan), *session.posargs]
+        session.run(*engine.command(session, "release", parameters[plan.name], *options), external=True, log=False)
+
+
+def _define_matrix(engine: Engine, plan: staleness.Plan, stale: Sequence[str]) -> None:
+    due = bool(stale) or staleness.results_stale(plan)
+
+    @nox.session(
+        name="matrix",
+        python=False,
+        allow_parallel=True,
+        requires=[*(engine.needed if due else []), *(f"release({plan.name}={version!r})" for version in stale)],
+    )
+    def draw_matrix(session: nox.Session) -> None:
+        """Judge what changed since the last time, and write the matrix, the picture and the report."""
+        if not plan.traces:
+            session.error(f"there is no trace of {plan.name} yet: `nox -s record` makes one")
+        left = staleness.stale_releases(plan)
+        if left and not session.posargs:
+            session.error(f"{len(left)} releases are not judged: run this without --no-dependencies")
+        if not staleness.results_stale(plan) and not session.posargs:
+            session.log(f"nothing changed since {plan.results / 'matrix.csv'} was written")
+            return
+        began = staleness.results_inputs(plan)
+        options = [*plan_options(plan), "--out", str(plan.results), *session.posargs]
+        session.run(*engine.command(session, "matrix", *options), external=True, log=False)
+        staleness.stamp_results(plan, began)
+
+
+def _define_data(engine: Engine, plan: staleness.Plan) -> None:
+    def command(name: str, summary: str, *options: str | Path) -> None:
+        @nox.session(name=name, python=False, default=False, requires=engine.needed)
+        def run_command(session: nox.Session) -> None:
+            session.run(*engine.command(session, name, *options, *session.posargs), external=True)
+
+        run_command.__doc__ = summary
+        run_command.func.__doc__ = summary
+
+    @nox.session(name="update", python=False, default=False, requires=engine.needed)
+    def update(session: nox.Session) -> None:
+        """Ask the index which releases there are, and write the list anew (-- --as-of 2026-11-20)."""
+        arguments: list[str | Path] = ["releases", plan.name, "--update", "--file", plan.releases, *session.posargs]
+        session.run(*engine.command(session, *arguments), external=True)
+
+    command("truth", "Run the subject's own suite on every release: what the map is scored against.")
+    command("mutants", "Replay on releases with planted faults, and count those that show.")
+    command("publish", "Publish the results to a registry (-- HOST/NAME).")

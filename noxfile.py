@@ -1,0 +1,72 @@
+"""The front door: `nox -s matrix` judges every release of oras, `nox -s tests` tests this project.
+
+A release by itself: `nox -s "release(oras='0.2.30')"`.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.10.20"  # --parallel
+
+HERE = Path(__file__).parent
+# By its path: another package called `matrix` may be installed where nox is.
+sys.path.insert(0, str(HERE))
+
+from matrix import sessions  # noqa: E402
+from matrix.staleness import file_digest  # noqa: E402
+
+sessions.define(HERE / "matrix" / "subjects" / "oras.toml", folder=HERE, source=HERE)
+
+CODE = ("matrix", "tests", "benchmarks", "noxfile.py")
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install this project with a dependency group, unless that was done before with the same pyproject.toml."""
+    stamp = session.env_dir / "caliper.txt"
+    wanted = f"{sys.version}\n{file_digest(HERE / 'pyproject.toml')}"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        session.install("--editable", ".", "--group", group)
+        stamp.write_text(wanted, encoding="utf-8")
+
+
+@nox.session(default=False)
+def tests(session: nox.Session) -> None:
+    """Run the tests with coverage (-- what pytest takes); without arguments of its own, lint follows."""
+    install(session, "test")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    if not session.posargs:
+        session.run("coverage", "report", "--skip-covered", "--skip-empty")
+        if not session.parallel:
+            session.notify("lint")
+
+
+@nox.session(default=False)
+def lint(session: nox.Session) -> None:
+    """Check style and types."""
+    install(session, "lint")
+    present = [path for path in CODE if (HERE / path).exists()]
+    session.run("ruff", "check", *present)
+    session.run("ruff", "format", "--check", *present)
+    session.run("mypy", *present)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure what docs promise, in ratios (-- NAME … for some of benchmarks/)."""
+    install(session, "test")
+    chosen = session.posargs or sorted(path.stem for path in (HERE / "benchmarks").glob("[a-z]*.py"))
+    for name in chosen:
+        session.run("python", f"benchmarks/{name}.py")
+
+
+@nox.session(python=False, default=False)
+def image(session: nox.Session) -> None:
+    """Build the container image with docker, podman or buildah, whichever is there."""
+    tool = next((tool for tool in ("docker", "podman", "buildah") if shutil.which(tool)), None)
+    if tool is None:
+        session.error("building the image needs docker, podman or buildah on the path")
+    session.run(tool, "build", "--tag", "caliper-matrix", *session.posargs, ".", external=True)

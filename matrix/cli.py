@@ -15,6 +15,7 @@ FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 COMMANDS: dict[str, tuple[str, str]] = {
     "releases": ("matrix.commands.releases", "list the releases of a package, or ask the index for them again"),
     "release": ("matrix.commands.release", "install one release and replay the traces there"),
+    "registry": ("matrix.commands.registry", "serve an OCI registry for tests, until Ctrl-C"),
     "publish": ("matrix.commands.publish", "push the results to a registry, as an OCI artifact"),
     "fetch": ("matrix.commands.fetch", "get published results back, every digest checked"),
 }

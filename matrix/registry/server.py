@@ -110,7 +110,8 @@ class Registry:
             self._saved = self.generation
             context = None
             if self._tls:
-                context, self.ca_file = certificates.issue(temporary, (self.host, "localhost", *self._names))
+                files = certificates.issue(temporary, (self.host, "localhost", *self._names))
+                context, self.ca_file = certificates.context(files), files.authority
             self._run(stack, listeners, context)
             self._stack = stack.pop_all()
         return self

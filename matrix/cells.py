@@ -123,6 +123,7 @@ def build(
     subject: str,
     recorded_release: str,
     as_of: str,
+    *,
     calls: Iterable[CallRow],
     tests: Iterable[TestRow],
     releases: Iterable[ReleaseRow],
@@ -237,10 +238,10 @@ def _cells(
     return cells
 
 
-def _worst(calls: pd.DataFrame) -> dict[tuple[str, str], Cell]:
+def _worst(rows: pd.DataFrame) -> dict[tuple[str, str], Cell]:
     """Return the worst verdict of each pair; calls that are unreplayable count only where no call could be judged."""
     place = ["function", "release"]
-    ranked = calls.assign(rank=calls["verdict"].map(RANK), no=calls["verdict"].map(FAILS))
+    ranked = rows.assign(rank=rows["verdict"].map(RANK), no=rows["verdict"].map(FAILS))
     # The ranks of what is no judgement come last, so the smallest rank is theirs only where there is nothing else.
     ranked["unreplayable"] = ranked["verdict"] == UNREPLAYABLE
     counts = ranked.groupby(place).agg(
@@ -249,14 +250,11 @@ def _worst(calls: pd.DataFrame) -> dict[tuple[str, str], Cell]:
     worst = ranked.join(counts["worst"], on=place)
     reasons = worst[worst["rank"] == worst["worst"]].groupby([*place, "detail"]).size().rename("n").reset_index()
     reasons = reasons.sort_values([*place, "n", "detail"], ascending=[True, True, False, True])
-    details = reasons.drop_duplicates(place).set_index(place)["detail"]
+    told = counts.join(reasons.drop_duplicates(place).set_index(place)["detail"]).reset_index()
+    columns = [*place, "worst", "detail", "calls", "failing", "unreplayable"]
     return {
-        (function, release): Cell(
-            VERDICTS[row.worst].name,
-            details[function, release],
-            row.calls - row.unreplayable,
-            row.failing,
-            row.unreplayable,
+        (function, release): Cell(VERDICTS[worst].name, detail, calls - unreplayable, failing, unreplayable)
+        for function, release, worst, detail, calls, failing, unreplayable in told[columns].itertuples(
+            index=False, name=None
         )
-        for (function, release), row in zip(counts.index, counts.itertuples(index=False), strict=True)
     }

@@ -1,0 +1,1 @@
+"""The matrix for eyes and machines, besides CSV and pictures."""

@@ -1,0 +1,58 @@
+"""Cells grouped by why they do not work."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from matrix.cells import Table
+from matrix.rows import RANK, YES, works
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A verdict and a reason that cells share; functions and releases in the order of the table."""
+
+    verdict: str
+    detail: str
+    functions: tuple[str, ...]
+    releases: tuple[str, ...]
+    cells: int
+
+
+def causes(table: Table) -> list[Cause]:
+    """Return why cells do not work or are unknown, what covers most cells first."""
+    found: dict[tuple[str, str], tuple[dict[str, None], set[str], list[str]]] = {}
+    for function, release, verdict, detail in _broken(table):
+        functions, releases, cells = found.setdefault((verdict, detail), ({}, set(), []))
+        functions[function] = None
+        releases.add(release)
+        cells.append(release)
+    told = [
+        Cause(
+            verdict,
+            detail,
+            tuple(functions),
+            tuple(release for release in table.versions if release in releases),
+            len(cells),
+        )
+        for (verdict, detail), (functions, releases, cells) in found.items()
+    ]
+    return sorted(told, key=lambda cause: (-cause.cells, RANK[cause.verdict], cause.detail))
+
+
+def _broken(table: Table) -> Iterator[tuple[str, str, str, str]]:
+    for function in table.functions:
+        for release, cell in zip(table.versions, table.row(function), strict=True):
+            if works(cell.verdict) != YES:
+                yield function.function, release, cell.verdict, cell.detail
+
+
+def ranges(releases: tuple[str, ...], order: tuple[str, ...]) -> str:
+    """Return releases in words, neighbours in ``order`` as a range: ``0.1.0, 0.2.1 to 0.2.25``."""
+    places = {release: place for place, release in enumerate(order)}
+    runs: list[list[str]] = []
+    for release in sorted(releases, key=places.__getitem__):
+        if runs and places[release] == places[runs[-1][-1]] + 1:
+            runs[-1].append(release)
+        else:
+            runs.append([release])
+    return ", ".join(run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)

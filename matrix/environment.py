@@ -63,7 +63,7 @@ def read_environment(venv: Path) -> Environment:
     facts = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
     version = facts.get("version_info") or facts.get("version", "")
     packages = {_name(found): found.version for found in distributions(path=[str(site_packages(venv))])}
-    return Environment(venv, venv / "bin" / "python", version, dict(sorted(packages.items())))
+    return Environment(venv, venv.absolute() / "bin" / "python", version, dict(sorted(packages.items())))
 
 
 def site_packages(venv: Path) -> Path:

@@ -89,11 +89,11 @@ def install(
         InstallerError: anything else went wrong.
     """
     wanted = list(requirements)
-    options = ["--python", str(python), "--exclude-newer", f"{as_of}T00:00:00Z", "--requirements", "-"]
+    options = ["--python", str(python.absolute()), "--exclude-newer", f"{as_of}T00:00:00Z", "--requirements", "-"]
     if exempt is not None:
         options += ["--exclude-newer-package", f"{exempt}=9999-01-01T00:00:00Z"]
     if target is not None:
-        options += ["--target", str(target)]
+        options += ["--target", str(target.absolute())]
     what = ", ".join(requirement.partition(" ")[0] for requirement in wanted)
     status, said = run_uv(["pip", "install", *options], "\n".join(wanted), what)
     if status:

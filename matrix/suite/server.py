@@ -1,9 +1,7 @@
 """The subject's own suite, run in any environment and reported test by test."""
 
-import ast
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,9 +11,7 @@ from typing import Any, Self
 
 from matrix.errors import CaliperError
 
-AGENT = Path(__file__).parent / "agent" / "suite.py"
-PLACEHOLDERS = "caliper_placeholders"  # made by the other end
-IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
+INSIDE = Path(__file__).with_name("inside.py")
 
 
 class SuiteError(CaliperError):
@@ -52,11 +48,13 @@ class Job:
 class Answer:
     """What a job gave.
 
-    ``outcomes`` maps a test's id to (outcome, reason): ``passed failed error skipped xfailed xpassed``.
+    ``collected`` are the ids of the tests in order. ``outcomes`` maps a test's id to (outcome, reason): ``passed``,
+    ``failed``, ``error``, ``skipped``, ``xfailed`` or ``xpassed``.
     ``uncollected`` maps a file to why it can't be collected, ``reached`` a file to the numbers of executed lines;
     ``modules`` are the ones that were loaded.
     """
 
+    collected: tuple[str, ...] = ()
     outcomes: dict[str, tuple[str, str]] = field(default_factory=dict)
     uncollected: dict[str, str] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
@@ -67,23 +65,37 @@ class SuiteServer:
     """A process in a release's environment that runs jobs, with pytest and ``warm`` modules imported beforehand."""
 
     def __init__(
-        self, python: Path, path: Sequence[Path], subject: Sequence[str] = (), warm: Sequence[str] = ()
+        self,
+        python: Path,
+        path: Sequence[Path],
+        *,
+        bytecode: Path,
+        subject: Sequence[str] = (),
+        warm: Sequence[str] = (),
     ) -> None:
-        """Start ``python`` with the folders ``path`` last on its path; ``subject`` is what ``warm`` must not load."""
+        """Start ``python`` with the folders ``path`` last on its path.
+
+        Compiled modules go to the folder ``bytecode``, none into the environment; ``subject`` are the modules that
+        ``warm`` must not load.
+
+        Raises:
+            SuiteError: it does not start.
+        """
         self.python = python
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by __exit__)
         setup = {"path": [str(folder) for folder in path], "subject": list(subject), "warm": list(warm)}
         try:
             self.process = subprocess.Popen(  # noqa: S603 (our own script)
-                [str(python), "-s", str(AGENT), json.dumps(setup)],
+                [str(python), "-s", str(INSIDE), json.dumps(setup)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.errors,
-                env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+                env={"PATH": os.defpath, "PYTHONHASHSEED": "0", "PYTHONPYCACHEPREFIX": str(bytecode)},
                 text=True,
             )
         except OSError as error:
-            raise SuiteError(python, str(error)) from error
+            raise SuiteError(python, error.strerror or str(error)) from error
+        LIVE.add(self)
 
     def __enter__(self) -> Self:
         """Return the server."""
@@ -91,9 +103,14 @@ class SuiteServer:
 
     def __exit__(self, *_: object) -> None:
         """End the process."""
-        self.process.kill()
+        self.kill()
         self.process.communicate()
         self.errors.close()
+        LIVE.discard(self)
+
+    def kill(self) -> None:
+        """End the process, and with it the tests that it runs, from any thread."""
+        self.process.kill()
 
     def run(self, job: Job) -> Answer:
         """Run a job and return what it gave.
@@ -113,6 +130,7 @@ class SuiteServer:
             raise SuiteError(self.python, self.last_words())
         answer = json.loads(line)
         return Answer(
+            tuple(answer["collected"]),
             {test: (outcome, reason) for test, (outcome, reason) in answer["outcomes"].items()},
             answer["uncollected"],
             tuple(answer["modules"]),
@@ -125,47 +143,10 @@ class SuiteServer:
         return (self.errors.read().strip().splitlines() or ["it ended without a word"])[-1]
 
 
-def copy_suite(source: Path, folder: Path, *, tolerant: bool = False) -> None:
-    """Copy the suite's files from ``source`` to ``folder``, with imports that may fail if ``tolerant``."""
-    shutil.copytree(source, folder, ignore=IGNORED)
-    if tolerant:
-        for file in folder.rglob("*.py"):
-            file.write_text(tolerate_imports(file.read_text()))
+LIVE: set[SuiteServer] = set()
 
 
-def tolerate_imports(source: str) -> str:
-    """Return a test file's source in which what the top level can't import is a placeholder that raises when used.
-
-    Only statements that have their lines for themselves are rewritten.
-    """
-    lines = source.splitlines()
-    for node in reversed(ast.parse(source).body):
-        if not isinstance(node, ast.Import | ast.ImportFrom) or is_future(node):
-            continue
-        end = node.end_lineno or node.lineno
-        if ast.unparse(ast.parse("\n".join(lines[node.lineno - 1 : end]))) == ast.unparse(node):
-            lines[node.lineno - 1 : end] = [line for name in node.names for line in tolerate_name(node, name)]
-    return "\n".join(lines) + "\n"
-
-
-def is_future(node: ast.Import | ast.ImportFrom) -> bool:
-    """Tell whether it is an import that must stay where and as it is."""
-    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
-
-
-def tolerate_name(node: ast.Import | ast.ImportFrom, name: ast.alias) -> list[str]:
-    """Return the lines that import one name, or bind a placeholder to it."""
-    if isinstance(node, ast.Import):
-        alone: ast.stmt = ast.Import([name])
-        origin, bound = name.name, name.asname or name.name.partition(".")[0]
-    else:
-        alone = ast.ImportFrom(node.module, [name], node.level)
-        origin, bound = f"{'.' * node.level}{node.module or ''}.{name.name}", name.asname or name.name
-    lines = ["try:", f"    {ast.unparse(alone)}", "except Exception as _error:"]
-    if name.name == "*":
-        return [*lines, "    pass"]
-    return [
-        *lines,
-        f"    from {PLACEHOLDERS} import Placeholder as _Placeholder",
-        f"    {bound} = globals().get({bound!r}) or _Placeholder({origin!r}, _error)",
-    ]
+def kill_all() -> None:
+    """End all servers: whoever waits for one gets a ``SuiteError``."""
+    for server in list(LIVE):
+        server.kill()

@@ -1,0 +1,231 @@
+"""One run of pytest in a process of its own: what is around the tests, and what is said of them.
+
+Standard library and pytest only, Python 3.8 and later; imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType, ModuleType
+
+LONGEST_REAL_SLEEP = 0.05  # seconds; what polls for something real must not spin
+PLACEHOLDERS = "caliper_placeholders"  # the module that rewritten test files take `Placeholder` from
+
+
+class TestTimeoutError(BaseException):
+    """A test took too long. Not an ``Exception``: packages catch those."""
+
+
+class MissingImportError(BaseException):
+    """What a test file could not import was used. Not an ``Exception``: ``pytest.raises(Exception)`` must not pass."""
+
+
+class Placeholder:
+    """Stands for a name that could not be imported, and raises when it is used."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        """Remember which name it is, and why it is not there."""
+        self.__dict__["reason"] = f"{name}: {error}"
+
+    def use(self, *_: Any, **__: Any) -> Any:
+        """Raise ``MissingImportError``."""
+        raise MissingImportError(self.__dict__["reason"])
+
+    def __getattr__(self, name: str) -> Any:
+        """Raise for any attribute but the private ones that pytest looks for on everything."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self.use()
+
+    __call__ = __setattr__ = __getitem__ = __iter__ = __contains__ = __enter__ = __mro_entries__ = __bool__ = use
+    __eq__ = __lt__ = __add__ = __or__ = __len__ = use
+    __hash__ = object.__hash__
+
+
+class VirtualSleep:
+    """``time.sleep`` that returns at once, with clocks that are ahead by what was not slept."""
+
+    def __init__(self) -> None:
+        """Remember the real sleep."""
+        self.ahead = 0.0
+        self.real = time.sleep
+
+    def install(self) -> None:
+        """Replace the clocks of ``time``."""
+        time.sleep = self.sleep  # type: ignore[assignment] # it takes what the real one takes
+        for name in ("time", "monotonic", "perf_counter"):
+            self.put_ahead(name, 1)
+            self.put_ahead(f"{name}_ns", 10**9)
+
+    def put_ahead(self, name: str, unit: int) -> None:
+        """Replace one clock, which counts ``unit`` a second."""
+        clock = getattr(time, name)
+        setattr(time, name, lambda: clock() + type(clock())(self.ahead * unit))
+
+    def sleep(self, seconds: float, /) -> None:
+        """Sleep really when that is short (or an error), else put the clocks ahead."""
+        if isinstance(seconds, (int, float)) and seconds > LONGEST_REAL_SLEEP:
+            self.ahead += seconds
+        else:
+            self.real(seconds)
+
+
+class Presets:
+    """A finder that sets attributes right after a module was imported: ``(module, "module:attribute", value)``."""
+
+    def __init__(self, presets: list[tuple[str, str, Any]]) -> None:
+        """Group the presets by the module that they wait for."""
+        self.presets: dict[str, list[tuple[str, Any]]] = {}
+        for after, target, value in presets:
+            self.presets.setdefault(after, []).append((target, value))
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ARG002 # finders have it
+        """Return the spec of a module that presets wait for, with a loader that applies them."""
+        spec = importlib.machinery.PathFinder.find_spec(name, path) if name in self.presets else None
+        if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                for attribute, value in self.presets[name]:
+                    set_attribute(attribute, value)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign] # of this one module's loader
+        return spec
+
+
+def set_attribute(target: str, value: Any) -> None:
+    """Set ``module:attribute`` where the module is loaded and has it."""
+    module, _, path = target.partition(":")
+    holder: Any = sys.modules.get(module)
+    *parents, last = path.split(".")
+    for parent in parents:
+        holder = getattr(holder, parent, None)
+    if hasattr(holder, last):
+        setattr(holder, last, value)
+
+
+class Reach:
+    """Which lines of the files under some folders are executed."""
+
+    def __init__(self, folders: list[str]) -> None:
+        """Look below ``folders`` only."""
+        self.folders = tuple(folders)
+        self.lines: dict[str, set[int]] = {}
+
+    def start(self) -> None:
+        """Trace this thread and the ones that it starts."""
+        threading.settrace(self.trace)
+        sys.settrace(self.trace)
+
+    def trace(self, frame: FrameType, _event: str, _argument: Any) -> Any:
+        """Trace the lines of a frame if it is of one of the files."""
+        name = frame.f_code.co_filename
+        if not name.startswith(self.folders):
+            return None
+        lines = self.lines.setdefault(name, set())
+
+        def trace_lines(frame: FrameType, _event: str, _argument: Any) -> Any:
+            lines.add(frame.f_lineno)
+            return trace_lines
+
+        lines.add(frame.f_lineno)
+        return trace_lines
+
+
+class Reporter:
+    """A pytest plugin that writes what happens as JSON lines, and limits each test's time."""
+
+    def __init__(self, stream: int, limit: float) -> None:
+        """Write to the file descriptor ``stream``; interrupt a test after ``limit`` seconds."""
+        self.stream = stream
+        self.limit = limit
+        self.outcomes: dict[str, tuple[str, str]] = {}
+        signal.signal(signal.SIGALRM, self.interrupt)
+
+    def say(self, *event: Any) -> None:
+        """Write one event."""
+        data = json.dumps(event).encode() + b"\n"
+        while data:
+            data = data[os.write(self.stream, data) :]
+
+    def interrupt(self, *_: Any) -> None:
+        """Raise in the test that runs, and again a second later should it go on."""
+        message = f"took longer than {self.limit} s"
+        raise TestTimeoutError(message)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Say that a file can't be collected, and why."""
+        if report.failed:
+            self.say("uncollected", report.nodeid, last_line(report.longrepr))
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        """Say which tests there are."""
+        self.say("collected", [item.nodeid for item in session.items])
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Say which test begins, and start its clock."""
+        self.say("start", nodeid)
+        signal.setitimer(signal.ITIMER_REAL, self.limit, 1.0)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Take the outcome of one phase of a test; the last that says something counts."""
+        outcome = report.outcome
+        if hasattr(report, "wasxfail"):
+            outcome = "xfailed" if outcome == "skipped" else "xpassed"
+        elif outcome == "failed" and report.when != "call":
+            outcome = "error"
+        if report.when == "call" or outcome in ("error", "skipped", "xfailed"):
+            self.outcomes[report.nodeid] = (outcome, "" if outcome == "passed" else last_line(report.longrepr))
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Say how a test ended."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self.say("outcome", nodeid, *self.outcomes.get(nodeid, ("error", "has no outcome")))
+
+
+def last_line(longrepr: Any) -> str:
+    """Return the line of a failure that says what it was, at most 300 characters."""
+    crash = getattr(longrepr, "reprcrash", None)
+    if crash is not None:
+        return str((crash.message.splitlines() or [""])[0])[:300]
+    if isinstance(longrepr, tuple):
+        return str(longrepr[-1])[:300]
+    errors = [line[1:].strip() for line in str(longrepr).splitlines() if line.startswith("E ")]
+    return (errors or str(longrepr).splitlines() or [""])[-1][:300]
+
+
+def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
+    """Run pytest on ``arguments`` in this process, as ``job`` says, and write events to ``stream``."""
+    os.chdir(job["folder"])
+    os.environ.clear()
+    os.environ.update(job["environment"])
+    if job["overlay"]:
+        sys.dont_write_bytecode = True
+        sys.path.insert(0, job["overlay"])
+        importlib.invalidate_caches()
+    sys.meta_path.insert(0, Presets(job["presets"]))
+    if job["tolerant"]:
+        sys.modules[PLACEHOLDERS] = module = type(sys)(PLACEHOLDERS)
+        module.Placeholder = Placeholder  # type: ignore[attr-defined] # what makes it a module of ours
+    reporter = Reporter(stream, job["test_limit"])
+    VirtualSleep().install()
+    reach = Reach(job["reach"])
+    if reach.folders:
+        reach.start()
+    options = ["-q", "-p", "no:cacheprovider", "--rootdir", job["folder"], *job["options"]]
+    importlib.import_module("pytest").main([*options, *arguments], plugins=[reporter])
+    sys.settrace(None)
+    reporter.say("modules", sorted(sys.modules))
+    reporter.say("reached", {name: sorted(lines) for name, lines in reach.lines.items()})
+    reporter.say("end")

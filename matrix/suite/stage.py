@@ -1,0 +1,143 @@
+"""Where a subject's suite is run: environments, what the tests need besides, working folders, services."""
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matrix import environment, installer
+from matrix.environment import Environment
+from matrix.errors import CaliperError
+from matrix.recording import scratch, scratch_environment
+from matrix.releases import ReleaseList
+from matrix.services import load_services
+from matrix.subject import Subject
+from matrix.suite.folder import copy_suite
+from matrix.suite.server import Answer, Job, SuiteServer
+
+
+class StageError(CaliperError):
+    """A subject whose suite can't be run test by test."""
+
+    def __init__(self, subject: Subject, reason: str) -> None:
+        """Keep the subject's name."""
+        super().__init__(f"{subject.name}: {reason}; see `suite` and `command` in its file")
+        self.subject = subject.name
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which tests are run: the ids, the files that they are in, and pytest's options."""
+
+    tests: tuple[str, ...]
+    files: tuple[str, ...]
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Runs the suite of the ``recorded`` release in the environment of any release.
+
+    ``python`` is the version of Python that judges; environments and compiled modules are kept in ``cache``.
+    """
+
+    subject: Subject
+    listed: ReleaseList
+    recorded: str
+    python: str
+    cache: Path
+    lock: Any = field(default_factory=threading.Lock)
+
+    def environment(self, version: str) -> Environment:
+        """Return the environment of a release, made if it is not there.
+
+        Raises:
+            InstallError: the release can't be installed.
+        """
+        venv = self.cache / "venvs" / version
+        if not venv.exists():
+            installer.make_environment(venv, self.python)
+        return environment.prepare(venv, self.subject.name, self.listed.find(version), self.listed.as_of)
+
+    def serve(self, there: Environment, warm: Sequence[str] = ()) -> SuiteServer:
+        """Start a server in an environment, with what the tests need besides last on its path."""
+        wanted = [self.subject.also, self.subject.test_requires]
+        with self.lock:  # the folders are made by whoever comes first
+            folders = [environment.shared_folder(also, there, self.listed.as_of, self.cache) for also in wanted]
+        return SuiteServer(
+            there.python.absolute(),
+            [folder.absolute() for folder in folders if folder],
+            bytecode=(self.cache / "bytecode").absolute(),
+            subject=self.subject.modules,
+            warm=warm,
+        )
+
+    def source(self) -> Path:
+        """Return the folder of the suite's files, as the recorded release brings them.
+
+        Raises:
+            StageError: it brings none.
+        """
+        path = environment.site_packages(self.environment(self.recorded).venv) / self.subject.suite
+        if not self.subject.suite or not path.is_dir():
+            raise StageError(self.subject, f"release {self.recorded} brings no suite")
+        return path
+
+    def select(self, server: SuiteServer, profile: str) -> Selection:
+        """Return the tests that a profile has on the recorded release, which ``server`` is of.
+
+        Raises:
+            StageError: the command is not pytest with files or folders, or there are no tests.
+        """
+        source = self.source()
+        root = Path(str(source).removesuffix(self.subject.suite))
+        program, *arguments = self.subject.command
+        if Path(program).name not in ("pytest", "py.test"):
+            raise StageError(self.subject, "its command is not pytest")
+        paths = [argument for argument in arguments if (root / argument).exists()] or [self.subject.suite]
+        deselected = (f"--deselect={test}" for test in self.subject.profiles[profile].deselect)
+        options = (*(argument for argument in arguments if argument not in paths), *deselected)
+        answer = self.run(server, profile, Selection((), tuple(paths), (*options, "--collect-only")))
+        if not answer.collected:
+            reasons = "; ".join(answer.uncollected.values())
+            raise StageError(self.subject, f"no test was found in {' '.join(paths)} ({reasons or server.last_words()})")
+        return Selection(answer.collected, tuple(dict.fromkeys(map(file_of, answer.collected))), options)
+
+    def run(
+        self,
+        server: SuiteServer,
+        profile: str,
+        selection: Selection,
+        *,
+        tolerant: bool = False,
+        overlay: Path | None = None,
+        reach: Path | None = None,
+        test_limit: float = 60.0,
+    ) -> Answer:
+        """Run tests in a fresh working folder with fresh services; the rest is as in a ``Job``."""
+        with scratch() as folder, load_services(self.subject.services)(profile) as services:
+            suite = folder / "work" / self.subject.suite
+            copy_suite(self.source(), suite, tolerant=tolerant)
+            job = Job(
+                folder=str(folder / "work"),
+                environment={
+                    **scratch_environment(folder, server.python.parent),
+                    **services.env,
+                    **self.subject.profiles[profile].env,
+                },
+                files=selection.files,
+                options=selection.options,
+                presets=[(preset.after, preset.target, preset.value) for preset in self.subject.presets],
+                tolerant=tolerant,
+                overlay=str(overlay) if overlay else None,
+                reach=[f"{reach}{os.sep}"] if reach else [],
+                test_limit=test_limit,
+            )
+            return server.run(job)
+
+
+def file_of(test: str) -> str:
+    """Return the file of a test's id."""
+    return test.partition("::")[0]

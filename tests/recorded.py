@@ -1,0 +1,171 @@
+"""What a trace holds, a line an event, for tests to compare; and the environments that they record in."""
+
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matrix.installer import uv
+
+VERSIONS = ("3.11", "3.12", "3.13")
+CASES = Path(__file__).with_name("fixtures") / "cases"
+PYTEST = "pytest>=8"
+
+
+def find_python(version: str) -> str:
+    """Return a Python of this version that is installed here; the test is skipped where there is none."""
+    command = [uv(), "python", "find", "--no-python-downloads", "--no-project", "--system", version]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode:
+        pytest.skip(f"there is no Python {version} here")
+    return found.stdout.strip()
+
+
+def make_environment(folder: Path, version: str, *requirements: str) -> Path:
+    """Make a virtual environment with some requirements and return its Python; skips where the index has them not."""
+    subprocess.run([uv(), "venv", "-q", "-p", find_python(version), str(folder)], check=True)
+    python = folder / "bin" / "python"
+    command = [uv(), "pip", "install", "-q", "-p", str(python), *requirements]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode:
+        pytest.skip(f"{', '.join(requirements)} can't be installed here: {found.stderr.strip()}")
+    return python
+
+
+def site_packages(python: Path) -> Path:
+    """Return the folder that an environment's packages are installed in."""
+    return next(python.parent.parent.glob("lib/python*/site-packages"))
+
+
+def install_cases(python: Path) -> None:
+    """Install the fixture package as a wheel would."""
+    shutil.copytree(CASES / "cases", site_packages(python) / "cases", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def record(
+    python: Path, trace: Path, modules: Sequence[str], command: Sequence[str], cwd: Path, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``caliper-matrix record`` on a command and return the finished process."""
+    options = [option for module in modules for option in ("--module", module)]
+    program = [
+        sys.executable,
+        "-m",
+        "matrix",
+        "record",
+        "-o",
+        str(trace),
+        "--python",
+        str(python),
+        *options,
+        "--",
+        *command,
+    ]
+    return subprocess.run(program, cwd=cwd, capture_output=True, text=True, check=False, env=env or None, timeout=600)
+
+
+def count(python: Path, output: Path, package: str, program: Sequence[str], cwd: Path) -> dict[str, dict[str, int]]:
+    """Run a program under the oracle and return how often each function of a package was called."""
+    oracle = Path(__file__).with_name("oracle.py")
+    command = [str(python), str(oracle), "-o", str(output), "-p", package, "--", *program]
+    subprocess.run(command, cwd=cwd, check=True, capture_output=True, timeout=600)
+    counts: dict[str, dict[str, int]] = json.loads(output.read_text())
+    return counts
+
+
+class Trace:
+    """The events of a trace file, by test."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file."""
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            self.lines: list[Any] = [json.loads(line) for line in file]
+        self.tests: dict[str, list[Any]] = {}
+        test = ""
+        for line in self.lines:
+            if line.get("e") == "test":
+                test = line["id"].rpartition("::")[2]
+            elif "e" in line:
+                self.tests.setdefault(test, []).append(line)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how often each function was called, boundary and inner calls together."""
+        return {name: counts[0] for name, counts in self.lines[-1]["counts"].items()}
+
+    def events(self, test: str, *kinds: str) -> list[Any]:
+        """Return the events of one test, of some kinds."""
+        return [event for event in self.tests.get(test, []) if event["e"] in kinds]
+
+    def calls(self, test: str) -> list[str]:
+        """Return the calls of one test, and what its generators yielded later, a line each."""
+        return Text(self.events(test, "call", "next")).lines()
+
+
+class Text:
+    """Renders events as ``kind function(positional, name=keyword, [name=defaulted], ?name=unknown) on receiver -> value``.
+
+    ``#1`` is the result of the test's first call; module names begin below the package.
+    """
+
+    def __init__(self, events: Sequence[Any]) -> None:
+        """Number the calls in the order in which they ended."""
+        self.events = events
+        self.numbers = {event["id"]: number for number, event in enumerate((e for e in events if e["e"] == "call"), 1)}
+
+    def lines(self) -> list[str]:
+        """Return a line for each event."""
+        return [self.call(event) if event["e"] == "call" else self.next(event) for event in self.events]
+
+    def call(self, event: Any) -> str:
+        """Return the line of a call."""
+        access = event["access"]
+        arguments = ", ".join(self.argument(argument) for argument in event["args"])
+        receiver = f" on {self.value(access['receiver'])}" if "receiver" in access else ""
+        name = event["function"].removeprefix("cases.")
+        return f"{event['kind']} {name}({arguments}){receiver}{self.outcome(event['outcome'])}"
+
+    def next(self, event: Any) -> str:
+        """Return the line of what a generator gave when it was resumed."""
+        sent = f" sent {self.value(event['sent'])}" if "sent" in event else ""
+        thrown = f" thrown {self.value(event['thrown'])}" if "thrown" in event else ""
+        return f"next #{self.numbers.get(event['call'])}{sent}{thrown}{self.outcome(event['outcome'])}"
+
+    def argument(self, argument: Any) -> str:
+        """Return an argument in its form."""
+        name, value = argument.get("name"), self.value(argument["value"])
+        forms = {"positional": value, "keyword": f"{name}={value}", "defaulted": f"[{name}={value}]"}
+        return forms.get(argument["form"], f"?{name}={value}")
+
+    def outcome(self, outcome: Any) -> str:
+        """Return what a call gave."""
+        ((how, value),) = outcome.items()
+        if how == "raise":
+            return f" raises {value['type'].removeprefix('cases.')}{self.value(value['args'])}"
+        return " closed" if how == "closed" else f" {'->' if how == 'return' else how + 's'} {self.value(value)}"
+
+    def value(self, value: Any) -> str:
+        """Return a value of the trace, short."""
+        if isinstance(value, list):
+            return f"[{', '.join(map(self.value, value))}]"
+        if not isinstance(value, dict):
+            return json.dumps(value)
+        kind = next((key for key in value if key.startswith("$")), "")
+        if kind == "$ref":
+            return f"#{self.numbers.get(value['$ref'])}{''.join(f'.{k}' for _, k in value.get('path', []))}"
+        if kind == "$tuple":
+            return f"({', '.join(map(self.value, value['$tuple']))})"
+        if kind == "$obj":
+            state = "".join(f" {name}={self.value(item)}" for name, item in value.get("state", {}).items())
+            return f"<{value['$obj'].removeprefix('cases.')}{state}>"
+        if kind in ("$symbol", "$make"):
+            arguments = f"({', '.join(map(self.value, value['args']))})" if kind == "$make" else ""
+            return value[kind].removeprefix("cases.") + arguments
+        if kind:
+            return kind
+        return "{" + ", ".join(f"{name}: {self.value(item)}" for name, item in value.items()) + "}"

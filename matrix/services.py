@@ -67,7 +67,7 @@ def load_services(path: Path | None) -> Callable[[str], AbstractContextManager[S
 class Control:
     """Answers the agent's questions about services, a JSON line each, on a socket in ``folder``.
 
-    ``contents`` holds the blobs of the states that may be restored.
+    ``contents`` holds the blobs of the states that may be restored; the state None is the one that it began with.
     """
 
     def __init__(self, services: Mapping[str, Service], folder: Path, contents: dict[str, bytes] | None = None) -> None:
@@ -75,6 +75,7 @@ class Control:
         self.services, self.contents = services, contents or {}
         self.address = str(folder / "control") if services else ""
         self.seen: dict[str, bytes] = {}
+        self.initial = {name: service.snapshot() for name, service in services.items()}
 
     def __enter__(self) -> "Control":
         """Listen, in a thread."""
@@ -111,5 +112,6 @@ class Control:
             state = service.snapshot()
             self.seen.update(service.contents(state))
             return state
-        service.restore(request["state"], self.contents)
+        state = request["state"]
+        service.restore(self.initial[request["name"]] if state is None else state, self.contents)
         return {}

@@ -188,12 +188,27 @@ class Callee:
         keywords = dict(self.values.get(definition.kwarg or "", {}))
         forms = Forms(self.site) if direct and isinstance(self.site.node, callsite.ast.Call) else Forms(None)
         made: List[Json] = []
+        defaults = self.defaults()
         for index, name in enumerate(names):
-            made.append({"name": name, "form": forms.of(name, index), "value": self.value(name)})
+            form = forms.of(name, index)
+            if form == "unknown" and defaults.get(name, MISSING) is self.values[name]:
+                form = "defaulted"
+            made.append({"name": name, "form": form, "value": self.value(name)})
         made += [{"name": definition.vararg, "form": "positional", "value": self.snapshots.argument(item)} for item in rest]
         made += [{"name": name, "form": forms.of(name, None), "value": self.value(name)} for name in definition.kwonly]
         made += [{"name": name, "form": "keyword", "value": self.snapshots.argument(item)} for name, item in keywords.items()]
         return made
+
+    def defaults(self) -> Dict[str, Any]:
+        """Return the default of each parameter that has one, where the function itself is known."""
+        function: Any = getattr(self, "owner", None) or (self.target if self.matched else None)
+        while function is not None and getattr(function, "__code__", None) is not self.code:
+            function = getattr(function, "__func__", None) or getattr(function, "__wrapped__", None)
+        if function is None:
+            return {}
+        positional = self.definition.positional
+        values = function.__defaults__ or ()
+        return {**dict(zip(positional[len(positional) - len(values) :], values)), **(function.__kwdefaults__ or {})}
 
     def value(self, name: str) -> Json:
         """Return the value of a named argument."""

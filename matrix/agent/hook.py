@@ -104,7 +104,7 @@ def reporting(recorder: Any) -> Any:
 
         def __init__(self: Any, nodeid: str, location: Any, keywords: Any, outcome: str, longrepr: Any, when: str, *args: Any, **kwargs: Any) -> None:
             original(self, nodeid, location, keywords, outcome, longrepr, when, *args, **kwargs)
-            recorder.report(nodeid, when, outcome)
+            recorder.guarded(recorder.report, nodeid, when, outcome)
 
         module.TestReport.__init__ = __init__
 

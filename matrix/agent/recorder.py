@@ -70,6 +70,7 @@ class Recorder:
         self.top = Sink(config["out"])
         self.test = ""
         self.outcomes: Dict[str, str] = {}
+        self.seen: set[str] = set()
         self.calls = 0
         self.templates = Templates(config["templates"])
         self.blobs: Dict[str, bytes] = {}
@@ -138,7 +139,7 @@ class Recorder:
     def report(self, test: str, when: str, outcome: str) -> None:
         """Note the outcome of a phase of a test; the trace keeps what is worse than passed."""
         if when == "call" or outcome != "passed":
-            self.outcomes[test] = outcome if when == "call" or outcome == "skipped" else "error"
+            self.outcomes[str(test)] = "error" if when != "call" and outcome == "failed" else str(outcome)
 
     def close(self) -> None:
         """Write what is only known at the end."""
@@ -160,6 +161,7 @@ class Recorder:
                 preset(target, value)
         self.snapshots.generated(module)
         self.watch.add(module)
+        self.watch.refresh()
 
     # The probes
 
@@ -267,8 +269,7 @@ class Recorder:
         self.changes(sink)
         site = callsite.site_of(outer) if outer is not None else callsite.Site(callsite.source_of(""), None)
         if caller is not None:
-            for read in self.reads(site, caller):
-                sink.append(read)
+            self.read(sink, self.reads(site, caller))
         event = self.snapshots.call(frame, definition, values, site, outer, direct=frame.f_back is outer)
         self.calls += 1
         event["id"] = self.calls
@@ -282,6 +283,13 @@ class Recorder:
     def reads(self, site: callsite.Site, caller: types.FrameType) -> List[Json]:
         """Return the reads of the subject's modules that the call's arguments make."""
         return [] if site.node is None else checks.reads_of(site.node, caller, self.modules)
+
+    def read(self, sink: List[Json], events: List[Json]) -> None:
+        """Note reads of the subject's modules, each once a test."""
+        for event in events:
+            if event["path"] not in self.seen:
+                self.seen.add(event["path"])
+                sink.append(event)
 
     def sink(self, caller: Optional[types.FrameType]) -> List[Json]:
         """Return where the events of a caller go: to the stub that it runs in, or to the trace."""
@@ -361,6 +369,7 @@ class Recorder:
             self.test = test
             self.last_calls.clear()
             self.known.forget()
+            self.seen.clear()
             self.top.append({"e": "test", "id": test})
 
     @staticmethod
@@ -436,7 +445,10 @@ class Recorder:
         source = callsite.source_of(filename)
         for event in checks.events_of(source, line, column, frame, self):
             self.switch()
-            self.sink(frame).append(event)
+            if event["e"] == "read":
+                self.read(self.sink(frame), [event])
+            else:
+                self.sink(frame).append(event)
 
 
 class Services:

@@ -108,7 +108,7 @@ class Watch:
         if module is None:
             return
         for patcher in [obj for obj in PATCHERS if obj is not None]:
-            new = [(target, name) for target, name, _ in patcher._setattr if not self.is_watched(target)]
+            new = [(target, name) for target, name, _ in patcher._setattr if not self.is_watched(target) and not is_runners(target)]
             old = self.patched.get(id(patcher), [])
             if len(new) == len(old):
                 continue
@@ -121,6 +121,13 @@ class Watch:
     def is_watched(self, target: Any) -> bool:
         """Say whether changes of ``target`` are seen anyway."""
         return any(owner.target is target for owner in self.owners) or id(target) in self.objects
+
+
+def is_runners(target: Any) -> bool:
+    """Say whether an object is the test runner's own: what it patches in itself is no business of the tests."""
+    kind = target if isinstance(target, type) else type(target)
+    name = target.__name__ if isinstance(target, types.ModuleType) else kind.__module__
+    return name.split(".")[0] in ("_pytest", "pytest", "pluggy", "xdist")
 
 
 PATCHERS: List[Optional[Any]] = []

@@ -6,8 +6,8 @@ import os
 import stat
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-# Folders that hold no data of a test: caches, environments, histories.
-SKIPPED_FOLDERS = {"__pycache__", ".git", ".hg", ".nox", ".tox", ".venv", "venv", "node_modules", ".mypy_cache", ".ruff_cache",
+# What holds no data of a test: caches, environments, histories, pytest's lock with its process id.
+SKIPPED = {".lock", "__pycache__", ".git", ".hg", ".nox", ".tox", ".venv", "venv", "node_modules", ".mypy_cache", ".ruff_cache",
                    ".pytest_cache", ".hypothesis", ".cache"}  # fmt: skip
 # The suite's own code is left out of a trace; its data is not.
 SKIPPED_SUFFIXES = (".pyc", ".pyo", ".py")
@@ -59,7 +59,7 @@ class Files:
     @staticmethod
     def wanted(entry: Any) -> bool:
         """Say whether an entry is data."""
-        return entry.name not in SKIPPED_FOLDERS and not entry.name.endswith(SKIPPED_SUFFIXES)
+        return entry.name not in SKIPPED and not entry.name.endswith(SKIPPED_SUFFIXES)
 
     def scan(self) -> Dict[str, Optional[Entry]]:
         """Return what changed since the last scan: the new entry, or None for what is gone."""

@@ -1,0 +1,468 @@
+"""Replays traces in the environment of the Python that runs this file; started by path, with a job on standard input.
+
+Results are JSON lines on the file descriptor that the job names. Each test is played in a fork of this process, which
+has imported what the trace imports; a fork that dies or takes too long costs the call that it was at, and the test
+goes on in a new one.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import sysconfig
+import time
+import types
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def load() -> None:
+    """Make the package of this file importable under its private name."""
+    package = types.ModuleType("_caliper_agent")
+    package.__path__ = [HERE]
+    sys.modules["_caliper_agent"] = package
+    if sys.path and os.path.abspath(sys.path[0] or ".") == HERE:
+        del sys.path[0]
+
+
+class Trace:
+    """A trace, as a replay needs it."""
+
+    def __init__(self, path: str) -> None:
+        """Read a file that was validated before."""
+        self.blobs: Dict[str, bytes] = {}
+        self.definitions: Dict[Tuple[str, int], Any] = {}
+        self.tests: Dict[str, List[Any]] = {"": []}
+        self.calls: Dict[int, Any] = {}
+        self.homes: Dict[int, str] = {}
+        self.imports: Set[str] = set()
+        self.scripts: Dict[int, List[Any]] = {}
+        self.starts: Dict[str, Tuple[Dict[str, Any], Dict[str, str]]] = {}
+        files: Dict[str, Any] = {}
+        states: Dict[str, str] = {}
+        test, index = "", 0
+        with gzip.open(path, "rt", encoding="ascii") as file:
+            self.header = json.loads(file.readline())
+            for line in file:
+                event = json.loads(line)
+                if "def" in event:
+                    self.define(event)
+                    continue
+                if event["e"] == "end":
+                    continue
+                event["n"] = index
+                index += 1
+                if event["e"] == "test":
+                    test = event["id"]
+                    self.tests.setdefault(test, [])
+                    self.starts.setdefault(test, (dict(files), dict(states)))
+                self.tests[test].append(event)
+                self.note(event, test)
+                remember(event, files, states)
+
+    def define(self, event: Any) -> None:
+        """Keep a definition."""
+        if event["def"] == "blob":
+            self.blobs[event["id"]] = base64.b64decode(event["data"])
+        elif event["def"] != "content":
+            self.definitions[event["def"], event["id"]] = event
+
+    def note(self, event: Any, test: str) -> None:
+        """Note calls, imports and what stubs answered."""
+        if event["e"] == "import":
+            self.imports.add(event["module"])
+        if event["e"] == "call":
+            self.calls[event["id"]] = event
+            self.homes[event["id"]] = test
+            for stub in event.get("stubs", []):
+                self.scripts.setdefault(stub["stub"], []).append(stub)
+                for inner in stub.get("events", []):
+                    self.note(inner, test)
+
+    def name(self, call: int) -> str:
+        """Return a call's function and number."""
+        return "%s (call %d)" % (self.calls[call]["function"], call) if call in self.calls else "call %d" % call
+
+    def state(self, digest: str) -> Any:
+        """Return a service's state."""
+        return json.loads(self.blobs[digest])
+
+    def needed(self, test: str) -> List[int]:
+        """Return the calls of other tests that a test's events refer to, with what those refer to, in order."""
+        needed: Set[int] = set()
+        pending = [ref for event in self.tests[test] for ref in references(event)]
+        while pending:
+            call = pending.pop()
+            if call in needed or call not in self.calls or self.homes[call] == test:
+                continue
+            needed.add(call)
+            pending += references(self.calls[call])
+        return sorted(needed)
+
+
+def remember(event: Any, files: Dict[str, Any], states: Dict[str, str]) -> None:
+    """Add to the state of the world what an event did to it."""
+    changes = event["changes"] if event["e"] == "files" else event.get("effects", {}).get("files", {})
+    for name, entry in changes.items():
+        files[name] = entry
+        if entry is None:
+            del files[name]
+    if event["e"] == "service":
+        states[event["name"]] = event["state"]
+    states.update(event.get("effects", {}).get("services", {}))
+
+
+def references(value: Any) -> List[int]:
+    """Return the calls that a value or an event refers to."""
+    found: List[int] = []
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), int):
+            found.append(value["$ref"])
+        for key, item in value.items():
+            if key != "outcome":
+                found += references(item)
+    elif isinstance(value, list):
+        for item in value:
+            found += references(item)
+    return found
+
+
+class Agent:
+    """Plays all tests of one trace, and reports."""
+
+    def __init__(self, job: Dict[str, Any], trace: Trace, out: Any) -> None:
+        """Make one that reports to the binary file ``out``."""
+        self.job, self.trace, self.out = job, trace, out
+        from _caliper_agent import world
+
+        self.files = world.Files(job["roots"], lambda data: __import__("hashlib").sha256(data).hexdigest())
+        self.files.scan()
+
+    def report(self, made: Dict[str, Any]) -> None:
+        """Write one line."""
+        self.out.write(json.dumps(made, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n")
+
+    def imports(self) -> None:
+        """Import what the trace imports, and report what does not."""
+        from _caliper_agent import making
+
+        modules = tuple(self.job["modules"])
+        for event in self.trace.tests[""]:
+            if event["e"] != "import":
+                continue
+            try:
+                module = making.import_module(event["module"], modules)
+                for name in event["names"]:
+                    self.has(module, name, event["module"])
+            except making.Stop as error:
+                verdict = "missing" if isinstance(error, making.Missing) else "import-error"
+                if event["subject"] or not event["module"].split(".")[0] in ("pytest", "_pytest"):
+                    made = {"import": event["n"], "file": event["file"], "verdict": verdict, "detail": str(error)}
+                    self.report({**made, "optional": event["optional"], "subject": event["subject"]})
+
+    @staticmethod
+    def has(module: Any, name: str, path: str) -> None:
+        """Raise Missing where ``from module import name`` would fail."""
+        from _caliper_agent import making
+
+        if name == "*" or hasattr(module, name):
+            return
+        try:
+            importlib.import_module("%s.%s" % (path, name))
+        except ImportError:
+            raise making.Missing("%s has no %s" % (path, name)) from None
+
+    def plain(self) -> None:
+        """Report whether the release imports with nothing but what it declares, from a fork that sees no more."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            problem = ""
+            try:
+                for name in sorted({e["module"] for e in self.trace.tests[""] if e["e"] == "import" and e["subject"]}):
+                    problem = problem or self.problem(name)
+                os.write(writing, problem.encode("utf-8", "replace"))
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as file:
+            answer = file.read().decode("utf-8")
+        os.waitpid(child, 0)
+        self.report({"plain": answer})
+
+    def problem(self, name: str) -> str:
+        """Return what a module of the release needs and did not declare, or why it does not import."""
+        from _caliper_agent import making
+
+        try:
+            making.import_module(name, tuple(self.job["modules"]))
+        except making.Missing:
+            return ""  # this release does not have the module
+        except making.Broken as error:
+            return str(error)
+        return ""
+
+    # Tests
+
+    def run(self) -> None:
+        """Play every test."""
+        tests = [test for test in self.trace.tests if self.playable(test)]
+        for test in tests:
+            self.play(test)
+            self.out.flush()
+
+    def playable(self, test: str) -> bool:
+        """Say whether a test has events to play."""
+        return any(event["e"] in ("call", "read", "check") for event in self.trace.tests[test])
+
+    def play(self, test: str) -> None:
+        """Play one test, in as many forks as it takes."""
+        self.report({"test": test})
+        skip: Dict[str, str] = {}
+        reported = 0
+        while True:
+            self.prepare(test)
+            lines, begun, verdict = self.fork(test, skip)
+            for line in lines[reported:]:
+                self.out.write(line)
+            reported = max(reported, len(lines))
+            if verdict is None:
+                return
+            if begun is None or str(begun) in skip:
+                self.report({"broken": test, "detail": verdict})
+                return
+            skip[str(begun)] = verdict
+
+    def prepare(self, test: str) -> None:
+        """Bring files and services into the state that they had when the test began."""
+        files, states = self.trace.starts.get(test, ({}, {}))
+        self.files.scan()
+        target = {name: tuple(entry) for name, entry in files.items() if not name.startswith("{tmp}/")}
+        changes: Dict[str, Any] = {name: None for name in self.files.entries if name not in target}
+        changes.update({name: entry for name, entry in target.items() if self.files.entries.get(name) != entry})
+        if changes:
+            self.files.apply(changes, self.trace.blobs.__getitem__)
+            self.files.scan()
+        for name in self.job.get("services", []):
+            state = self.trace.state(states[name]) if name in states else None
+            self.ask({"do": "restore", "name": name, "state": state})
+
+    def ask(self, request: Dict[str, Any]) -> Any:
+        """Ask the process that runs the services."""
+        import socket
+
+        with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+            connection.connect(self.job["control"])
+            with connection.makefile("rwb") as file:
+                file.write(json.dumps(request).encode("ascii") + b"\n")
+                file.flush()
+                return json.loads(file.readline())
+
+    def fork(self, test: str, skip: Dict[str, str]) -> Tuple[List[bytes], Optional[int], Optional[str]]:
+        """Play a test in a fork: (what it reported, the call that it was at, ``timeout``, ``crash`` or None)."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            try:
+                os.setsid()
+                self.child(test, skip, writing)
+            except BaseException:
+                import traceback
+
+                os.write(writing, json.dumps({"trouble": traceback.format_exc()[-2000:]}).encode("ascii") + b"\n")
+            finally:
+                os._exit(0)
+        os.close(writing)
+        try:
+            return self.watch(child, reading)
+        finally:
+            os.close(reading)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+    def watch(self, child: int, reading: int) -> Tuple[List[bytes], Optional[int], Optional[str]]:
+        """Collect a fork's lines, until it is done, dies, or a call takes too long."""
+        lines: List[bytes] = []
+        begun: Optional[int] = None
+        pending = b""
+        while True:
+            ready, _, _ = select.select([reading], [], [], self.job["limit"])
+            if not ready:
+                return lines, begun, "timeout"
+            data = os.read(reading, 1 << 16)
+            if not data:
+                return lines, begun, "crash"
+            pending += data
+            *whole, pending = pending.split(b"\n")
+            for line in whole:
+                if line.startswith(b'{"begin"'):
+                    begun = json.loads(line)["begin"]
+                elif line.startswith(b'{"done"'):
+                    return lines, None, None
+                else:
+                    lines.append(line + b"\n")
+
+    def child(self, test: str, skip: Dict[str, str], writing: int) -> None:
+        """Play a test; runs in the fork."""
+        from _caliper_agent.replayer import Replayer
+
+        def emit(made: Dict[str, Any]) -> None:
+            data = json.dumps(made, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
+            while data:
+                data = data[os.write(writing, data) :]
+
+        replayer = Replayer({**self.job, "skip": skip}, self.trace, emit, self.ask)
+        os.chdir(self.job["roots"]["work"])
+        replayer.files.scan()
+        replayer.quiet = True
+        for call in self.trace.needed(test):
+            replayer.run(self.trace.calls[call])
+        replayer.quiet = False
+        for event in self.trace.tests[test]:
+            replayer.run(event)
+        emit({"done": True})
+
+
+def virtual_sleep() -> None:
+    """Make sleeping pass no time, and let the clocks go on as if it had."""
+    slept = [0.0]
+    for name in ("time", "monotonic", "perf_counter"):
+        clock = getattr(time, name)
+        setattr(time, name, lambda clock=clock: clock() + slept[0])
+
+    def sleep(seconds: float) -> None:
+        if seconds < 0:
+            message = "sleep length must be non-negative"
+            raise ValueError(message)
+        slept[0] += seconds
+
+    time.sleep = sleep
+
+
+def guard() -> None:
+    """Refuse connections to anything but this machine."""
+
+    def hook(event: str, args: Any) -> None:
+        if event == "socket.connect" and isinstance(args[1], tuple):
+            host = str(args[1][0])
+            if not (host.startswith("127.") or host in ("::1", "localhost", "0.0.0.0")):
+                message = "a connection to %s was refused: a replay talks to this machine only" % host
+                raise PermissionError(message)
+        elif event == "socket.getaddrinfo" and not local(args[0]):
+            import socket
+
+            message = "the name %s was not resolved: a replay talks to this machine only" % args[0]
+            raise socket.gaierror(socket.EAI_NONAME, message)
+
+    sys.addaudithook(hook)
+
+
+def local(host: Any) -> bool:
+    """Say whether a host is this machine."""
+    name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
+    return name in ("", "localhost", "::1", "None") or name.startswith("127.")
+
+
+def presets(job: Dict[str, Any]) -> None:
+    """Set what the subject file presets, each right after its module was imported."""
+    waiting: Dict[str, List[Tuple[str, Any]]] = {}
+    for after, target, value in job["presets"]:
+        waiting.setdefault(after, []).append((target, value))
+
+    class Finder:
+        """Loads a module as usual and sets its presets."""
+
+        @staticmethod
+        def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+            """Return the usual spec with a loader that sets the presets."""
+            if name not in waiting:
+                return None
+            mine = waiting.pop(name)
+            spec = importlib.util.find_spec(name)
+            if spec is None or spec.loader is None:
+                return spec
+            execute = spec.loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                execute(module)
+                for where, value in mine:
+                    holder, _, attribute = where.partition(":")
+                    if hasattr(sys.modules.get(holder), attribute):
+                        setattr(sys.modules[holder], attribute, value)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+            return spec
+
+    importlib.import_module("importlib.util")
+    sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
+
+
+def limits(job: Dict[str, Any]) -> None:
+    """Limit what old code may use."""
+    import resource
+
+    for name, value in job.get("limits", {}).items():
+        kind = getattr(resource, "RLIMIT_" + name, None)
+        if kind is not None:
+            with contextlib.suppress(ValueError, OSError):
+                hard = resource.getrlimit(kind)[1]
+                resource.setrlimit(kind, (min(value, hard) if hard != resource.RLIM_INFINITY else value, hard))
+
+
+def die_with_parent() -> None:
+    """Let the kernel end this process when the one that started it is gone (Linux)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def silence() -> None:
+    """Send what the release prints nowhere; standard error is a file of ours already."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+
+
+def main() -> None:
+    """Replay one trace."""
+    job = json.loads(sys.stdin.buffer.read())
+    die_with_parent()
+    load()
+    out = os.fdopen(job["out"], "wb")
+    os.set_inheritable(job["out"], False)
+    silence()
+    limits(job)
+    guard()
+    os.chdir(job["roots"]["work"])
+    sys.path[:0] = job.get("overlay", [])
+    version = ".".join(map(str, sys.version_info[:3]))
+    job["templates"].update(python=version, prefix=sys.prefix, site=sysconfig.get_paths()["purelib"])
+    presets(job)
+    trace = Trace(job["trace"])
+    agent = Agent(job, trace, out)
+    agent.plain()
+    sys.path += job.get("also", [])
+    virtual_sleep()
+    agent.imports()
+    agent.run()
+    agent.report({"end": True})
+    out.flush()
+
+
+if __name__ == "__main__":
+    main()

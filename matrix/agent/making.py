@@ -1,0 +1,296 @@
+"""Makes the caller's objects of a trace again: stubs that play back, classes, instances, mocks."""
+
+from __future__ import annotations
+
+import keyword
+import sys
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from .values import BadValue, Decoder, Json, canonical, exception_type, find_symbol
+
+
+class Stop(BaseException):
+    """An error of the agent's own: not an ``Exception``, for packages catch those."""
+
+
+class Unreplayable(Stop):
+    """The trace does not hold what is needed here."""
+
+
+class Blocked(Stop):
+    """An earlier call failed to give what is needed here."""
+
+    def __init__(self, call: int, reason: str) -> None:
+        """Name the call."""
+        super().__init__(reason)
+        self.call, self.reason = call, reason
+
+
+class Missing(Stop):
+    """The release does not have what is asked for."""
+
+
+class Broken(Stop):
+    """A module of the release does not import."""
+
+
+
+
+def import_module(name: str, modules: Tuple[str, ...]) -> Any:
+    """Import a module of the subject.
+
+    Raises:
+        Missing: there is no such module in this release.
+        Broken: it is there, and does not import; the message names what is missing.
+    """
+    import importlib
+
+    found = sys.modules.get(name)
+    if found is not None:
+        return found
+    try:
+        return importlib.import_module(name)
+    except Stop:
+        raise
+    except ModuleNotFoundError as error:
+        absent = error.name or ""
+        if name == absent or name.startswith(absent + "."):
+            raise Missing("no module %s" % absent) from None
+        raise Broken("%s needs %s" % (name, absent)) from None
+    except BaseException as error:
+        raise Broken("%s: %s: %s" % (name, type(error).__name__, first_line(error))) from None
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, shortened."""
+    try:
+        lines = str(error).splitlines()
+    except Exception:
+        return ""
+    return lines[0][:300] if lines else ""
+
+
+def find(path: str, modules: Tuple[str, ...]) -> Any:
+    """Return what ``module:a.b`` leads to, importing the module.
+
+    Raises:
+        Missing, Broken: it leads nowhere in this release.
+    """
+    module, _, rest = path.partition(":")
+    found = import_module(module, modules)
+    at = module
+    for part in filter(None, rest.split(".")):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise Missing("%s has no %s" % (at, part)) from None
+        at = "%s.%s" % (at, part)
+    return found
+
+
+class Makers:
+    """Makes the objects of one test; the same number gives the same object."""
+
+    def __init__(self, player: Any) -> None:
+        """Make one; ``player.play(stub, values)`` answers for a stub."""
+        self.player = player
+        self.made: Dict[Tuple[str, int], Any] = {}
+        self.identities: Dict[int, Json] = {}
+
+    def hook(self, decoder: Decoder, kind: str, value: Json) -> Any:
+        """Return the object of a value that is no data."""
+        maker = getattr(self, "make_" + kind[1:], None)
+        if maker is None:
+            raise BadValue("unknown value %s" % kind)
+        return maker(decoder, value)
+
+    def make_opaque(self, _decoder: Decoder, value: Json) -> Any:
+        """Refuse what the trace could not express."""
+        raise Unreplayable(str(value["$opaque"]))
+
+    def make_ref(self, _decoder: Decoder, value: Json) -> Any:
+        """Return what an earlier call gave."""
+        return self.player.result(value["$ref"], value.get("path", []))
+
+    def make_join(self, decoder: Decoder, value: Json) -> str:
+        """Return a text that holds texts of earlier results."""
+        return "".join(str(decoder.decode(part)) for part in value["$join"])
+
+    def make_symbol(self, _decoder: Decoder, value: Json) -> Any:
+        """Return an importable object of the subject's or of the standard library's data types."""
+        path = value["$symbol"]
+        module = path.partition(":")[0]
+        if module.split(".")[0] in self.player.modules:
+            return find(path, self.player.modules)
+        if not allowed(module, path.partition(":")[2], self.player.imports):
+            raise Unreplayable("%s is of another package" % path)
+        try:
+            import_module(module, ())
+            return find_symbol(path)
+        except (LookupError, Missing, Broken):
+            raise Unreplayable("%s is not there" % path) from None
+
+    def make_bound(self, decoder: Decoder, value: Json) -> Any:
+        """Return a method of an object."""
+        on = decoder.decode(value["on"])
+        try:
+            return getattr(on, value["$bound"])
+        except AttributeError:
+            raise Missing("%s has no %s" % (type(on).__name__, value["$bound"])) from None
+
+    def make_make(self, decoder: Decoder, value: Json) -> Any:
+        """Return a named tuple of the subject's."""
+        return find(value["$make"], self.player.modules)(*[decoder.decode(item) for item in value["args"]])
+
+    def once(self, kind: str, number: int, make: Callable[[Json], Any]) -> Any:
+        """Return the object of a definition, made when first asked for."""
+        key = (kind, number)
+        if key not in self.made:
+            definition = self.player.definitions.get(key)
+            if definition is None:
+                raise Unreplayable("no definition of %s %d" % key)
+            self.made[key] = make(definition)
+            self.identities[id(self.made[key])] = {"$" + kind: number}
+        return self.made[key]
+
+    def make_stub(self, decoder: Decoder, value: Json) -> Any:
+        """Return a function that plays back what the caller's did."""
+        return self.once("stub", value["$stub"], lambda definition: synthesize(definition, self.player, decoder))
+
+    def make_class(self, decoder: Decoder, value: Json) -> Any:
+        """Return a class of the caller's."""
+        return self.once("class", value["$class"], lambda definition: self.new_class(decoder, definition))
+
+    def new_class(self, decoder: Decoder, definition: Json) -> Any:
+        """Make a class from its definition."""
+        bases = tuple(decoder.decode(base) for base in definition["bases"])
+        body = {name: self.member(decoder, item) for name, item in definition["body"].items()}
+        slots = body.get("__slots__", ())
+        for name in [slots] if isinstance(slots, str) else slots:
+            body.pop(name, None)
+        import types
+
+        return types.new_class(definition["name"], bases, {}, lambda namespace: namespace.update(body))
+
+    def member(self, decoder: Decoder, value: Json) -> Any:
+        """Return what a class body holds."""
+        if isinstance(value, dict) and "$member" in value:
+            return {"staticmethod": staticmethod, "classmethod": classmethod, "property": property}[value["$member"]](decoder.decode(value["of"]))
+        return decoder.decode(value)
+
+    def make_inst(self, decoder: Decoder, value: Json) -> Any:
+        """Return an instance of a class of the caller's, with its state."""
+        return self.once("inst", value["$inst"], lambda definition: self.new_instance(decoder, definition, value["$inst"]))
+
+    def new_instance(self, decoder: Decoder, definition: Json, number: int) -> Any:
+        """Make an instance from its definition."""
+        kind = decoder.decode(definition["class"])
+        data = [decoder.decode(definition["data"])] if "data" in definition else []
+        made = kind.__new__(kind, *(data if not isinstance(data and data[0], (dict, list)) else []))
+        if data and isinstance(data[0], dict):
+            dict.update(made, data[0])
+        elif data and isinstance(data[0], list):
+            list.extend(made, data[0])
+        self.made["inst", number] = made
+        for name, item in definition["state"].items():
+            object.__setattr__(made, name, decoder.decode(item))
+        return made
+
+    def make_mock(self, decoder: Decoder, value: Json) -> Any:
+        """Return a mock of the standard library's."""
+        return self.once("mock", value["$mock"], lambda definition: new_mock(decoder, definition))
+
+
+def new_mock(decoder: Decoder, definition: Json) -> Any:
+    """Make a mock from its definition."""
+    import unittest.mock
+
+    kind = {"Mock": unittest.mock.Mock, "MagicMock": unittest.mock.MagicMock, "AsyncMock": getattr(unittest.mock, "AsyncMock", None)}.get(definition["class"])
+    if kind is None:
+        raise Unreplayable("a mock of class %s" % definition["class"])
+    return kind(**{name: decoder.decode(item) for name, item in definition["state"].items()})
+
+
+# Modules whose functions and classes a trace may name: data types and pure functions of the standard library.
+DATA_MODULES = {
+    "abc", "argparse", "array", "ast", "asyncio", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime", "decimal",
+    "enum", "fractions", "functools", "inspect", "io", "itertools", "json", "logging", "math", "numbers", "operator", "pathlib", "re", "string",
+    "textwrap", "time", "types", "typing", "unittest.mock", "uuid", "warnings", "zoneinfo",
+}  # fmt: skip
+UNSAFE = {"eval", "exec", "compile", "open", "__import__", "input", "breakpoint", "exit", "quit", "globals", "setattr", "delattr", "vars"}
+
+
+def allowed(module: str, name: str, imports: Any) -> bool:
+    """Say whether a trace may name ``module:name``: a data type, or a module that the suite imports and patches."""
+    if module == "builtins":
+        return name not in UNSAFE
+    return module in DATA_MODULES or (not name and module in imports)
+
+
+def synthesize(definition: Json, player: Any, decoder: Decoder) -> Any:
+    """Return a function of the recorded shape that asks ``player`` what to do; its names are checked identifiers.
+
+    Raises:
+        BadValue: a name is none.
+    """
+    names: List[str] = definition["names"]
+    name = definition["name"] if definition["name"] != "<lambda>" else "lambda_"
+    for identifier in [name, *names]:
+        if not identifier.isidentifier() or keyword.iskeyword(identifier):
+            raise BadValue("%r is no identifier" % identifier)
+    defaults = [decoder.decode(value) for value in definition.get("defaults", [])]
+    source = "%sdef %s(%s):\n    %s\n" % (
+        "async " if definition["kind"] in ("coroutine", "asyncgen") else "",
+        name,
+        parameters(definition, len(defaults)),
+        BODIES[definition["kind"]] % ", ".join("%r: %s" % (n, n) for n in names),
+    )
+    kwdefaults = {key: decoder.decode(value) for key, value in definition.get("kwdefaults", {}).items()}
+    space: Dict[str, Any] = {"__name__": "caller", "_play": player.play, "_stub": definition["id"], "_d": defaults, "_k": kwdefaults}
+    exec(compile(source, "<stub>", "exec"), space)  # noqa: S102 — only checked identifiers were put into the text
+    function = space[name]
+    function.__name__ = function.__qualname__ = definition["name"]
+    return function
+
+
+BODIES = {
+    "function": "return _play(_stub, {%s})",
+    "coroutine": "return _play(_stub, {%s})",
+    "generator": "yield from _play(_stub, {%s})",
+    "asyncgen": "for item in _play(_stub, {%s}): yield item",
+}
+
+
+def parameters(definition: Json, defaulted: int) -> str:
+    """Return the text of a parameter list."""
+    names, positional = definition["names"], definition["positional"]
+    kwonly, made = definition["kwonly"], []
+    for index, name in enumerate(names[:positional]):
+        first = index - (positional - defaulted)
+        made.append("%s=_d[%d]" % (name, first) if first >= 0 else name)
+        if definition["posonly"] == index + 1:
+            made.append("/")
+    rest = names[positional + kwonly :]
+    if definition["varargs"]:
+        made.append("*" + rest.pop(0))
+    elif kwonly:
+        made.append("*")
+    made += ["%s=_k[%r]" % (n, n) if n in definition.get("kwdefaults", {}) else n for n in names[positional : positional + kwonly]]
+    return ", ".join(made + (["**" + rest[0]] if definition["varkw"] else []))
+
+
+def exception_of(value: Json, decoder: Decoder) -> BaseException:
+    """Return the exception that a stub raised."""
+    raised = value["raise"]
+    if "value" in raised and "$opaque" not in canonical(raised["value"]):
+        made = decoder.decode(raised["value"])
+        if isinstance(made, BaseException):
+            return made
+    module, _, name = raised["type"].partition(":")
+    if module != "builtins":
+        raise Unreplayable("the caller raised %s" % raised["type"])
+    made = exception_type(name)(*[decoder.decode(item) for item in raised["args"]])
+    assert isinstance(made, BaseException)
+    return made
+
+

@@ -1,0 +1,642 @@
+"""Replays the events of one test, one by one, against the release that is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import re
+import sys
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+from . import making, snapshot, world
+from .evaluate import evaluate
+from .making import Blocked, Broken, Makers, Missing, Stop, Unreplayable, first_line
+from .values import BadValue, Decoder, Encoder, Json, Templates, canonical, sha256
+
+MISSING = object()
+# Verdicts that leave no result behind.
+FAILED = ("missing", "signature", "blocked", "import-error", "unreplayable", "timeout", "crash")
+
+
+class Result:
+    """What a call gave here: an object, an exception, or nothing because it failed."""
+
+    __slots__ = ("error", "failed", "iterator", "value")
+
+    def __init__(self, value: Any = MISSING, error: Optional[BaseException] = None, failed: str = "") -> None:
+        """Hold one of the three."""
+        self.value, self.error, self.failed = value, error, failed
+        self.iterator: Any = None
+
+
+class Failure(Exception):
+    """A call that got no outcome of its own: the verdict and why."""
+
+    def __init__(self, verdict: str, detail: str, call: int = 0) -> None:
+        """Keep the facts."""
+        super().__init__(detail)
+        self.verdict, self.detail, self.call = verdict, detail, call
+
+
+class Replayer:
+    """Plays one test's events in a process of its own."""
+
+    def __init__(self, job: Dict[str, Any], trace: Any, emit: Any, ask: Any) -> None:
+        """Make one; ``emit(dict)`` reports, ``ask(dict)`` talks to the process that runs the services."""
+        self.modules: Tuple[str, ...] = tuple(job["modules"])
+        self.imports = trace.imports
+        self.definitions = trace.definitions
+        self.trace, self.emit, self.ask = trace, emit, ask
+        self.templates = Templates(job["templates"])
+        self.makers = Makers(self)
+        self.decoder = Decoder(self.templates, self.makers.hook, trace.blobs)
+        self.results: Dict[int, Result] = {}
+        self.files = world.Files(job["roots"], sha256)
+        self.skip: Dict[str, str] = job.get("skip", {})
+        self.patches: List[Tuple[Any, str, Any]] = []
+        self.quiet = False  # while what another test did is done again
+        self.scripts: List[Dict[str, Any]] = []
+        self.played: List[int] = []
+
+    # Values
+
+    def result(self, call: int, path: List[List[Any]]) -> Any:
+        """Return what an earlier call gave, or a part of it; raises Blocked where there is none."""
+        held = self.results.get(call)
+        if held is None:
+            raise Blocked(call, "call %d was not made" % call)
+        if path and path[0][0] == "x":
+            if held.error is None:
+                raise Blocked(call, "%s raised nothing" % self.trace.name(call))
+            return held.error
+        if held.value is MISSING:
+            raise Blocked(call, self.trace.name(call))
+        try:
+            return snapshot.path_of(held.value, path)
+        except (LookupError, AttributeError, TypeError):
+            raise Blocked(call, "%s gave nothing at %s" % (self.trace.name(call), show(path))) from None
+
+    def decode(self, value: Json) -> Any:
+        """Return the object of a value."""
+        return self.decoder.decode(value)
+
+    def look(self, obj: Any) -> Json:
+        """Return what an object looks like, for comparison with the recording."""
+        return Encoder(self.templates, self.looks, {}).encode(obj)
+
+    def looks(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
+        """Return the looks of an object that is no plain data."""
+        held = self.makers.identities.get(id(obj))
+        if held is not None and (next(iter(held))[1:], next(iter(held.values()))) in self.makers.made:
+            return held
+        return snapshot.look(encoder, obj, depth, self.is_subjects)
+
+    def is_subjects(self, kind: Any) -> bool:
+        """Say whether a class is the subject's."""
+        name = getattr(kind, "__module__", None)
+        return isinstance(name, str) and name.split(".")[0] in self.modules
+
+    # Events
+
+    def run(self, event: Dict[str, Any]) -> None:
+        """Play one event and report what is to be judged."""
+        getattr(self, "on_" + event["e"])(event)
+
+    def on_import(self, event: Dict[str, Any]) -> None:
+        """Nothing: imports are made once, before all tests."""
+
+    on_trouble = on_test = on_import
+
+    def on_files(self, event: Dict[str, Any]) -> None:
+        """Bring files into the state that the caller made."""
+        self.files.apply(event["changes"], self.content)
+
+    def content(self, digest: str) -> bytes:
+        """Return a stored content."""
+        return self.decoder.stored(digest)
+
+    def on_env(self, event: Dict[str, Any]) -> None:
+        """Set or unset variables of the environment."""
+        for name, value in event["changes"].items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = self.decode(value)
+
+    def on_cwd(self, event: Dict[str, Any]) -> None:
+        """Change the working directory."""
+        path = self.decode(event["path"])
+        roots = tuple(self.files.roots.values())
+        if not os.path.realpath(path).startswith(roots):
+            raise BadValue("a working directory outside of the working folders: %r" % path)
+        os.chdir(path)
+
+    def on_service(self, event: Dict[str, Any]) -> None:
+        """Bring a service into a state."""
+        self.restore(event["name"], event["state"])
+
+    def restore(self, name: str, digest: str) -> None:
+        """Ask for a service's recorded state."""
+        self.ask({"do": "restore", "name": name, "state": self.trace.state(digest)})
+
+    def on_patch(self, event: Dict[str, Any]) -> None:
+        """Set, delete or put back an attribute; a target that is not there is left alone, as it cannot matter."""
+        try:
+            target = self.decode(event["target"])
+        except Stop:
+            return
+        name = event["name"]
+        if event.get("undo"):
+            self.undo(target, name)
+            return
+        old = inspect.getattr_static(target, name, MISSING) if not has_own(target, name) else own(target, name)
+        try:
+            if event.get("deleted"):
+                delattr(target, name)
+            else:
+                setattr(target, name, self.decode(event["value"]))
+        except (AttributeError, TypeError):
+            return
+        except Stop:
+            return
+        self.patches.append((target, name, old if has_own(target, name) else MISSING))
+
+    def undo(self, target: Any, name: str) -> None:
+        """Put an attribute back as it was before its patches."""
+        for index, (patched, attribute, old) in enumerate(self.patches):
+            if patched is target and attribute == name:
+                put_back(target, name, old)
+                self.patches = [p for i, p in enumerate(self.patches) if i < index or p[0] is not target or p[1] != name]
+                return
+
+    def undo_all(self) -> None:
+        """Put everything back, in reverse."""
+        while self.patches:
+            put_back(*self.patches.pop())
+
+    def on_read(self, event: Dict[str, Any]) -> None:
+        """Read an attribute of the subject's modules, as the caller did."""
+        try:
+            making.find(event["path"], self.modules)
+        except (Missing, Broken) as error:
+            verdict = "missing" if isinstance(error, Missing) else "import-error"
+            self.report({"read": event["path"], "verdict": verdict, "detail": str(error)})
+
+    def on_check(self, event: Dict[str, Any]) -> None:
+        """Compare again what the caller compared."""
+        made: Dict[str, Json] = {"check": event.get("n"), "calls": event["calls"]}
+        if event.get("whole"):
+            return
+        try:
+            held = evaluate(event["tree"], self.decode, lambda path: making.find(path, self.modules))
+            made["held"] = bool(held)
+            if not made["held"]:
+                made["detail"] = self.found(event["tree"])
+        except Blocked as error:
+            made["blocked"] = error.call
+        except Unreplayable as error:
+            made["unreplayable"] = str(error)
+        except (Missing, Broken) as error:
+            made.update(held=False, detail=str(error))
+        except Exception as error:
+            made.update(held=False, detail="%s: %s" % (type(error).__name__, first_line(error)))
+        self.report(made)
+
+    def found(self, tree: Json) -> str:
+        """Return what a failed comparison found, in short."""
+        if "op" not in tree or len(tree["args"]) != 2:
+            return "no longer true"
+        try:
+            left, right = (short(evaluate(part, self.decode, lambda path: making.find(path, self.modules))) for part in tree["args"])
+        except BaseException:
+            return "no longer true"
+        return "%s %s %s no longer holds" % (left, tree["op"], right)
+
+    def report(self, made: Dict[str, Json]) -> None:
+        """Report, unless another test's calls are only made again."""
+        if not self.quiet:
+            self.emit(made)
+
+    # Calls
+
+    def on_call(self, event: Dict[str, Any]) -> None:
+        """Make a call and report its outcome."""
+        ident = event["id"]
+        if str(ident) in self.skip:
+            self.fail(event, Failure(self.skip[str(ident)], ""))
+            return
+        self.report({"begin": ident})
+        try:
+            self.call(event)
+        except Failure as failure:
+            self.fail(event, failure)
+
+    def call(self, event: Dict[str, Any]) -> None:
+        """Find the function, bind the arguments, call it, and look at what it did."""
+        try:
+            function, args, kwargs = self.prepare(event)
+        except Blocked as error:
+            raise Failure("blocked", error.reason, error.call) from None
+        except Missing as error:
+            raise Failure("missing", str(error)) from None
+        except Broken as error:
+            raise Failure("import-error", str(error)) from None
+        except (Unreplayable, BadValue) as error:
+            raise Failure("unreplayable", str(error)) from None
+        shifted = bind(function, event, args, kwargs)
+        made: Dict[str, Json] = {"call": event["id"]}
+        if shifted:
+            made["shifted"] = shifted
+        before = dict(os.environ)
+        mocks = self.mock_counts()
+        self.files.scan()
+        with self.script(event):
+            result = self.invoke(event, function, args, kwargs)
+        self.results[event["id"]] = result
+        self.after(event, result, made, before, mocks)
+        self.report(made)
+        if "return" in event["outcome"] and "raise" in made["outcome"]:
+            self.mend(event, result)
+
+    def prepare(self, event: Dict[str, Any]) -> Tuple[Any, List[Any], Dict[str, Any]]:
+        """Return the function and its arguments."""
+        function = self.reach(event)
+        args: List[Any] = []
+        kwargs: Dict[str, Any] = {}
+        for argument in event["args"]:
+            if argument["form"] == "defaulted":
+                continue
+            value = self.decode(argument["value"])
+            if argument["form"] == "keyword" or (argument["form"] == "unknown" and argument.get("kwonly")):
+                kwargs[argument["name"]] = value
+            else:
+                args.append(value)
+        return function, args, kwargs
+
+    def reach(self, event: Dict[str, Any]) -> Any:
+        """Return what the caller called."""
+        access = event["access"]
+        if "opaque" in access:
+            raise Unreplayable(access["opaque"])
+        if "path" in access:
+            return making.find(access["path"], self.modules)
+        if "object" in access:
+            return self.decode(access["object"])
+        if "receiver" not in access:
+            return self.decode(access["class"])
+        receiver, name = self.decode(access["receiver"]), access["name"]
+        if "class" in access and access["class"]:
+            owner = making.find(access["class"], self.modules)
+            return getattr(owner, name).__get__(receiver, owner)
+        owner = receiver if isinstance(receiver, type) else type(receiver)
+        if event["kind"] == "property":
+            return self.property(receiver, owner, name, access.get("part", "fget"))
+        if name.startswith("__") and name.endswith("__"):
+            found = getattr(owner, name, None)
+            if found is None:
+                raise Missing("%s has no %s" % (owner.__name__, name))
+            return found.__get__(receiver, owner) if not isinstance(receiver, type) and hasattr(found, "__get__") else found
+        if inspect.getattr_static(receiver, name, MISSING) is MISSING and not hasattr(receiver, name):
+            raise Missing("%s has no %s" % (owner.__name__, name))
+        return getattr(receiver, name)
+
+    @staticmethod
+    def property(receiver: Any, owner: Any, name: str, part: str) -> Any:
+        """Return a function that reads, sets or deletes an attribute."""
+        if part == "fget":
+            if inspect.getattr_static(receiver, name, MISSING) is MISSING and not hasattr(owner, "__getattr__"):
+                raise Missing("%s has no %s" % (owner.__name__, name))
+            return lambda: getattr(receiver, name)
+        if part == "fset":
+            return lambda value: setattr(receiver, name, value)
+        return lambda: delattr(receiver, name)
+
+    def invoke(self, event: Dict[str, Any], function: Any, args: List[Any], kwargs: Dict[str, Any]) -> Result:
+        """Call, and drive what was given the way that the recording was driven, to its first outcome."""
+        try:
+            value = function(*args, **kwargs)
+            if event["kind"] == "coroutine":
+                value = drive(value)
+            result = Result(value)
+            if event["kind"] in ("generator", "asyncgen"):
+                self.start(event, result)
+            return result
+        except Unreplayable as error:
+            raise Failure("unreplayable", str(error)) from None
+        except Stop as error:
+            raise Failure("blocked", str(error), getattr(error, "call", 0)) from None
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as error:
+            return Result(error=error)
+
+    def start(self, event: Dict[str, Any], result: Result) -> None:
+        """Take the first item of a generator, or enter a context manager made of one."""
+        result.iterator = result.value
+        outcome = event["outcome"]
+        if event.get("via") == "context" and hasattr(result.value, "__enter__"):
+            result.value = result.value.__enter__()
+            return
+        if hasattr(result.iterator, "__anext__"):
+            result.iterator = Synchronous(result.iterator)
+        elif not hasattr(result.iterator, "__next__"):
+            result.iterator = iter(result.iterator)
+        try:
+            result.value = next(result.iterator)
+        except StopIteration as stop:
+            result.value, result.iterator = stop.value, None
+        if "yield" not in outcome and "closed" in outcome:
+            result.iterator.close()
+
+    def on_next(self, event: Dict[str, Any]) -> None:
+        """Go on with a generator, or leave a context manager."""
+        held = self.results.get(event["call"])
+        if held is None or held.iterator is None:
+            return
+        made: Dict[str, Json] = {"call": event["call"], "next": event.get("n")}
+        before = dict(os.environ)
+        try:
+            made["outcome"] = self.advance(event, held)
+        except Stop as error:
+            made.update(verdict="unreplayable", detail=str(error))
+        except BaseException as error:
+            made["outcome"] = {"raise": self.described(error, event)}
+        self.effects(made, before)
+        self.report(made)
+
+    def advance(self, event: Dict[str, Any], held: Result) -> Json:
+        """Take the next item."""
+        if hasattr(held.iterator, "__exit__") and not hasattr(held.iterator, "send"):
+            held.iterator.__exit__(None, None, None)
+            held.iterator = None
+            return {"return": None}
+        if "closed" in event["outcome"]:
+            held.iterator.close()
+            return {"closed": True}
+        try:
+            value = held.iterator.send(self.decode(event["sent"])) if "sent" in event else next(held.iterator)
+        except StopIteration as stop:
+            return {"return": self.look(stop.value)}
+        held.value = value
+        return {"yield": self.look(value)}
+
+    def after(self, event: Dict[str, Any], result: Result, made: Dict[str, Json], before: Dict[str, str], mocks: Dict[int, int]) -> None:
+        """Note the outcome and what the call did."""
+        recorded = event["outcome"]
+        how = "yield" if "yield" in recorded and result.iterator is not None else "return"
+        if result.error is not None:
+            made["outcome"] = {"raise": self.described(result.error, event)}
+        elif "closed" in recorded:
+            made["outcome"] = {"closed": True}
+        else:
+            made["outcome"] = {how: self.outcome(result.value, recorded.get(how))}
+        self.effects(made, before)
+        if self.played:
+            made["stubs"] = self.played
+        called = [
+            {"mock": number, "name": c[0], "args": self.look(list(c[1])), "kwargs": self.look(dict(c[2]))}
+            for number, count in mocks.items()
+            for c in self.makers.made["mock", number].mock_calls[count:]
+        ]
+        if called:
+            made["mocks"] = called
+
+    def outcome(self, value: Any, recorded: Json) -> Json:
+        """Return a result's looks; where the recording has a reference to an earlier result, whether it is that."""
+        if isinstance(recorded, dict) and "$ref" in recorded:
+            try:
+                if self.result(recorded["$ref"], recorded.get("path", [])) is value:
+                    return recorded
+            except Stop:
+                pass
+        return self.look(value)
+
+    def effects(self, made: Dict[str, Json], before: Dict[str, str]) -> None:
+        """Note what changed around a call."""
+        changed = self.files.scan()
+        effects: Dict[str, Json] = {}
+        if changed:
+            effects["files"] = {name: None if entry is None else list(entry) for name, entry in changed.items()}
+        env = world.difference(before, dict(os.environ))
+        if env:
+            effects["env"] = {name: self.look(value) for name, value in sorted(env.items())}
+        if effects:
+            made["effects"] = effects
+
+    def described(self, error: BaseException, event: Dict[str, Any]) -> Json:
+        """Return an exception as data, and whether the caller was ready for it."""
+        made = snapshot.describe(error, self.look)
+        if "str" not in made:
+            made["shown"] = first_line(error)
+        expected = [self.is_expected(entry, error, made) for entry in event.get("expect", [])]
+        if any(expected):
+            made["expected"] = True
+        return made
+
+    def is_expected(self, entry: Json, error: BaseException, made: Json) -> bool:
+        """Say whether an exception is one that the caller was ready to catch."""
+        names = {made["type"], *made["mro"]}
+        kinds = entry["types"]
+        if kinds and not any(kind in names or self.is_kind(kind, error) for kind in kinds):
+            return False
+        return "match" not in entry or re.search(entry["match"], str(error)) is not None
+
+    def is_kind(self, symbol: str, error: BaseException) -> bool:
+        """Say whether an exception is of the class that ``module:name`` means here."""
+        module, _, name = symbol.partition(":")
+        found = sys.modules.get(module)
+        kind = getattr(found, name, None) if found is not None else None
+        return isinstance(kind, type) and isinstance(error, kind)
+
+    # Failures
+
+    def fail(self, event: Dict[str, Any], failure: Failure) -> None:
+        """Report a call that got no outcome, and go on as if it had done what it did in the recording."""
+        made = {"call": event["id"], "verdict": failure.verdict, "detail": failure.detail}
+        if failure.call:
+            made["by"] = failure.call
+        self.report(made)
+        self.results[event["id"]] = Result(failed=failure.verdict)
+        self.mend(event, self.results[event["id"]])
+
+    def mend(self, event: Dict[str, Any], result: Result) -> None:
+        """Bring the world into the state that the recording had after a call that failed here."""
+        effects = event.get("effects", {})
+        with contextlib.suppress(ValueError, OSError):
+            self.files.apply(effects.get("files", {}), self.content)
+        for name, digest in effects.get("services", {}).items():
+            self.restore(name, digest)
+        recorded = event["outcome"].get("return", MISSING)
+        if recorded is not MISSING and is_plain(recorded):
+            result.value = self.decode(recorded)
+
+    # Stubs
+
+    @contextlib.contextmanager
+    def script(self, event: Dict[str, Any]) -> Iterator[None]:
+        """Let stubs answer as they did during a call."""
+        outer = self.played
+        self.played = []
+        self.scripts.append({"left": list(event.get("stubs", [])), "all": event.get("stubs", [])})
+        try:
+            yield
+        finally:
+            self.scripts.pop()
+            mine, self.played = self.played, outer
+            self.played = mine if not self.scripts else outer
+
+    def play(self, stub: int, values: Dict[str, Any]) -> Any:
+        """Answer a call of a stub by the recording, or raise Unreplayable."""
+        self.played.append(stub)
+        entry = self.entry(stub, values)
+        self.stub_state(entry, values)
+        for event in entry.get("events", []):
+            self.run(event)
+        outcome = entry.get("outcome", {})
+        if "yields" in entry:
+            return [self.decode(item["yield"]) for item in entry["yields"]]
+        if "raise" in outcome:
+            raise making.exception_of(outcome, self.decoder)
+        return self.decode(outcome.get("return"))
+
+    def entry(self, stub: int, values: Dict[str, Any]) -> Dict[str, Any]:
+        """Return the recorded call of a stub that fits."""
+        definition = self.definitions["stub", stub]
+        script = self.scripts[-1] if self.scripts else {"left": [], "all": []}
+        for index, entry in enumerate(script["left"]):
+            if entry["stub"] == stub and (definition["constant"] or self.fits(entry, values)):
+                return script["left"].pop(index)
+        others = [entry for entry in self.trace.scripts.get(stub, []) if definition["constant"] or self.fits(entry, values)]
+        if not others:
+            raise Unreplayable("%s was asked for something that the recording does not hold" % definition["name"])
+        return others[0]
+
+    def fits(self, entry: Dict[str, Any], values: Dict[str, Any]) -> bool:
+        """Say whether a stub is asked what it was asked in a recorded call."""
+        for name, value in entry["values"].items():
+            if name in ("self", "cls"):
+                continue
+            try:
+                if canonical(self.look(self.decode(value))) != canonical(self.look(values.get(name))):
+                    return False
+            except Stop:
+                continue
+        return True
+
+    def stub_state(self, entry: Dict[str, Any], values: Dict[str, Any]) -> None:
+        """Make what a stub was given available by its references."""
+
+    def mock_counts(self) -> Dict[int, int]:
+        """Return how often each mock was called by now."""
+        return {key[1]: len(made.mock_calls) for key, made in self.makers.made.items() if key[0] == "mock"}
+
+
+class Synchronous:
+    """An asynchronous iterator, one item at a time."""
+
+    def __init__(self, iterator: Any) -> None:
+        """Wrap it."""
+        self.iterator = iterator
+
+    def __next__(self) -> Any:
+        """Return the next item."""
+        try:
+            return drive(self.iterator.__anext__())
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """End it."""
+        drive(self.iterator.aclose())
+
+
+LOOPS: List[Any] = []
+
+
+def drive(awaitable: Any) -> Any:
+    """Return the result of an awaitable, run by a loop of our own."""
+    import asyncio
+
+    if not LOOPS:
+        LOOPS.append(asyncio.new_event_loop())
+        asyncio.set_event_loop(LOOPS[0])
+
+    async def wait() -> Any:
+        return await awaitable
+
+    return LOOPS[0].run_until_complete(wait())
+
+
+def bind(function: Any, event: Dict[str, Any], args: List[Any], kwargs: Dict[str, Any]) -> str:
+    """Bind the arguments to the release's own signature; return which of them land elsewhere, if any do.
+
+    Raises:
+        Failure: they do not bind.
+    """
+    if event["kind"] == "property":
+        return ""
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):
+        return ""
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise Failure("signature", str(error)) from None
+    names = list(signature.parameters)
+    kinds = [p.kind for p in signature.parameters.values()]
+    moved = []
+    given = [a for a in event["args"] if a["form"] not in ("defaulted", "keyword")]
+    for index, argument in enumerate(given[: len(args)]):
+        name = argument["name"]
+        if index < len(names) and kinds[index] in (0, 1) and names[index] != name and name in names:
+            moved.append("%s lands on %s" % (name, names[index]))
+    return ", ".join(moved)
+
+
+def is_plain(value: Json) -> bool:
+    """Say whether a recorded result is plain data, that can stand in for a result that is not there."""
+    if isinstance(value, list):
+        return all(is_plain(item) for item in value)
+    if isinstance(value, dict):
+        kinds = [key for key in value if key.startswith("$")]
+        if any(kind not in ("$tmpl", "$text", "$bytes", "$blob", "$tuple", "$dict", "$set", "$frozenset", "$float", "$std") for kind in kinds):
+            return False
+        return all(is_plain(item) for item in value.values())
+    return True
+
+
+def own(target: Any, name: str) -> Any:
+    """Return an attribute as the object's own namespace has it."""
+    return vars(target)[name]
+
+
+def has_own(target: Any, name: str) -> bool:
+    """Say whether an attribute is the object's own."""
+    try:
+        return name in vars(target)
+    except TypeError:
+        return False
+
+
+def put_back(target: Any, name: str, old: Any) -> None:
+    """Set an attribute to what it was, or remove it."""
+    with contextlib.suppress(AttributeError, TypeError):
+        if old is MISSING:
+            delattr(target, name)
+        else:
+            setattr(target, name, old)
+
+
+def show(path: List[List[Any]]) -> str:
+    """Return a path as Python spells it."""
+    return "".join(".%s" % key if kind == "a" else "[%r]" % key for kind, key in path)
+
+
+def short(value: Any) -> str:
+    """Return a value's text, shortened."""
+    text = repr(value) if isinstance(value, (str, int, float, bool, type(None), list, dict, tuple, bytes)) else type(value).__name__
+    return text if len(text) < 80 else text[:77] + "..."
+
+

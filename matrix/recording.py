@@ -1,0 +1,298 @@
+"""Runs a command under the recorder, and makes a trace of what it wrote."""
+
+import base64
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matrix import __version__
+from matrix.errors import CaliperError
+from matrix.services import Control, Services, load_services
+from matrix.subject import Subject
+from matrix.trace import Event, write_trace
+
+AGENT = Path(__file__).with_name("agent")
+HOOK = "caliper_matrix_recorder.pth"
+
+
+class RecordingError(CaliperError):
+    """A command that cannot be recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a recording gave: the command's exit status, and how much the trace holds."""
+
+    status: int
+    calls: int
+    functions: int
+    tests: Mapping[str, str]
+    troubles: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """Facts about the Python that runs the command."""
+
+    executable: str
+    version: str
+    site: Path
+    prefix: str
+
+    @staticmethod
+    def ask(python: str) -> "Interpreter":
+        """Return the facts, asked of the interpreter itself.
+
+        Raises:
+            RecordingError: it does not start.
+        """
+        code = "import json,platform,sys,sysconfig;print(json.dumps([platform.python_version(),sysconfig.get_path('purelib'),sys.prefix]))"
+        try:
+            run = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60)
+            version, site, prefix = json.loads(run.stdout)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            message = f"{python}: this Python does not start ({reason}); name one with --python"
+            raise RecordingError(message) from None
+        return Interpreter(python, version, Path(site), prefix)
+
+    def release(self, distribution: str) -> str:
+        """Return the version of a distribution that is installed there, or "" where it is not."""
+        code = "import importlib.metadata as m,sys;print(m.version(sys.argv[1]))"
+        run = subprocess.run([self.executable, "-I", "-c", code, distribution], capture_output=True, text=True, check=False)
+        return run.stdout.strip()
+
+    def find_suite(self, suite: str) -> Path:
+        """Return the folder of a suite that is installed with its package."""
+        path = self.site / suite
+        if not path.is_dir():
+            message = f"{path}: no such folder; the suite of the subject must be installed for {self.executable}"
+            raise RecordingError(message)
+        return path
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Make a working folder with ``work``, ``home`` and ``tmp``, and remove it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="caliper-")).resolve()
+    try:
+        for name in ("work", "home", "tmp"):
+            (folder / name).mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def hooked(site: Path, config: Path) -> Iterator[None]:
+    """Let every Python process of an environment start the recorder, for as long as the context lasts.
+
+    A ``.pth`` file reaches console scripts, children, ``-I`` and ``-E`` and cleared environments alike.
+    """
+    loader = (
+        "import importlib.util as u, sys\n"
+        f"s = u.spec_from_file_location('_caliper_agent', {str(AGENT / '__init__.py')!r}, submodule_search_locations=[{str(AGENT)!r}])\n"
+        "m = sys.modules.setdefault('_caliper_agent', u.module_from_spec(s))\n"
+        "import _caliper_agent.hook\n"
+        f"_caliper_agent.hook.start({str(config)!r})\n"
+    )
+    code = f"import sys; exec({loader!r}) if sys.version_info >= (3, 8) else None\n"
+    path = site / HOOK
+    try:
+        path.write_text(code, encoding="utf-8")
+    except OSError as error:
+        message = f"{path}: the environment can't be recorded in: {error.strerror}; use a virtualenv of your own"
+        raise RecordingError(message) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def record_subject(subject: Subject, profile: str, python: str, out: Path, command: Sequence[str] = ()) -> Recording:
+    """Record a profile of a subject: its suite in a scratch folder, with its services around it."""
+    interpreter = Interpreter.ask(python)
+    chosen = subject.profiles[profile]
+    with scratch() as folder, load_services(subject.services)(profile) as services:
+        if subject.suite:
+            source = interpreter.find_suite(subject.suite)
+            shutil.copytree(source, folder / "work" / subject.suite, ignore=shutil.ignore_patterns("__pycache__"))
+        arguments = [*(command or subject.command), *(f"--deselect={test}" for test in chosen.deselect)]
+        env = {
+            **os.environ,
+            **scratch_environment(folder, Path(python).parent),
+            **services.env,
+            **chosen.env,
+        }
+        job = Job(subject, profile, interpreter, arguments, folder, folder / "work", env, services)
+        return job.record(out)
+
+
+def scratch_environment(folder: Path, scripts: Path) -> dict[str, str]:
+    """Return the variables that keep a program inside a scratch folder."""
+    return {
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "PATH": f"{scripts}{os.pathsep}/usr/bin{os.pathsep}/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "LANG": "C.UTF-8",
+        "NO_COLOR": "1",
+    }
+
+
+def record_command(subject: Subject, python: str, out: Path, command: Sequence[str]) -> Recording:
+    """Record any command where it is, with the environment that it has."""
+    interpreter = Interpreter.ask(python)
+    with scratch() as folder:
+        path = f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        job = Job(subject, "default", interpreter, command, folder, Path.cwd(), {**os.environ, "PATH": path}, Services())
+        return job.record(out)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One recording."""
+
+    subject: Subject
+    profile: str
+    interpreter: Interpreter
+    command: Sequence[str]
+    folder: Path
+    cwd: Path
+    env: Mapping[str, str]
+    services: Services
+
+    def record(self, out: Path) -> Recording:
+        """Run the command under the recorder and write the trace."""
+        release = self.interpreter.release(self.subject.name)
+        raw = self.folder / "raw"
+        raw.mkdir()
+        with Control(self.services.services, self.folder) as control:
+            config = self.configure(raw, control.address, release)
+            with hooked(self.interpreter.site, config):
+                status = self.run()
+            config.unlink()
+        lines = merge(raw)
+        lines = [*contents(control.seen), *lines]
+        header = {
+            "subject": self.subject.name,
+            "release": release,
+            "python": self.interpreter.version,
+            "profile": self.profile,
+            "command": list(self.command),
+            "modules": list(self.subject.modules),
+            "suite": self.subject.suite,
+            "tool": __version__,
+        }
+        calls = [line for line in lines if line.get("e") == "call"]
+        if not calls:
+            message = f"the command called nothing of {', '.join(self.subject.modules)} (it exited with {status}): no trace was written"
+            raise RecordingError(message)
+        write_trace(out, header, lines)
+        end = lines[-1]
+        troubles = [f"{line['what']} ({line['where']})" for line in lines if line.get("e") == "trouble"]
+        return Recording(status, len(calls), len({call["function"] for call in calls}), end["tests"], troubles)
+
+    def configure(self, raw: Path, control: str, release: str) -> Path:
+        """Write the recorder's configuration."""
+        home, tmp = self.env.get("HOME", ""), self.env.get("TMPDIR", tempfile.gettempdir())
+        roots = {"work": str(self.cwd), "home": str(self.folder / "home"), "tmp": str(self.folder / "tmp")}
+        config: dict[str, Any] = {
+            "modules": self.subject.modules,
+            "suite_modules": [self.subject.suite.replace("/", ".")] if self.subject.suite else [],
+            "suite_roots": [str(self.cwd)],
+            "roots": roots,
+            "templates": {
+                "root": str(self.folder),
+                "work": str(self.cwd),
+                "home": home,
+                "tmp": tmp,
+                "site": str(self.interpreter.site),
+                "prefix": self.interpreter.prefix,
+                "python": self.interpreter.version,
+                "release": release,
+                **self.services.templates,
+            },
+            "presets": [[preset.after, preset.target, preset.value] for preset in self.subject.presets],
+            "control": control,
+            "script": "pytest" not in " ".join(self.command[:3]),
+            "out": str(raw / "events"),
+        }
+        path = self.folder / "config.json"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        return path
+
+    def run(self) -> int:
+        """Run the command, with this process's terminal, and return its exit status."""
+        executable = shutil.which(self.command[0], path=self.env["PATH"])
+        if executable is None:
+            message = f"{self.command[0]}: no such command for {self.interpreter.executable}; is it installed there?"
+            raise RecordingError(message)
+        with subprocess.Popen([executable, *self.command[1:]], cwd=self.cwd, env=dict(self.env)) as process:
+            while True:
+                try:
+                    return process.wait()
+                except KeyboardInterrupt:
+                    # The terminal sent it to the child as well: let it end by itself, and keep what it recorded.
+                    process.send_signal(signal.SIGINT)
+
+
+def merge(raw: Path) -> list[Event]:
+    """Return the events of all processes, the first process's first, with one end."""
+    files = sorted(raw.iterdir(), key=lambda path: path.stat().st_ctime_ns)
+    lines: list[Event] = []
+    counts: dict[str, list[int]] = {}
+    tests: dict[str, str] = {}
+    shift = 0
+    for file in files:
+        own = [json.loads(line) for line in file.read_text(encoding="ascii").splitlines()]
+        for line in own:
+            if line.get("e") == "end":
+                tests |= line["tests"]
+                for function, (calls, boundary) in line["counts"].items():
+                    old = counts.get(function, [0, 0])
+                    counts[function] = [old[0] + calls, old[1] + boundary]
+        lines += [renumber(line, shift) if shift else line for line in own if line.get("e") != "end"]
+        shift = max((line["id"] for line in lines if isinstance(line.get("id"), int)), default=0)
+    return [*lines, {"e": "end", "counts": dict(sorted(counts.items())), "tests": dict(sorted(tests.items()))}]
+
+
+NUMBERED = ("$ref", "$stub", "$class", "$inst", "$mock", "call", "stub", "mock")
+
+
+def renumber(value: Any, shift: int) -> Any:
+    """Return a line of a further process with its numbers after those of the ones before."""
+    if isinstance(value, list):
+        return [renumber(item, shift) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: renumber(item, shift) for key, item in value.items()}
+    for key in NUMBERED:
+        if isinstance(made.get(key), int):
+            made[key] += shift
+    if ("e" in made or "def" in made) and isinstance(made.get("id"), int):
+        made["id"] += shift
+    return made
+
+
+def contents(blobs: Mapping[str, bytes]) -> list[Event]:
+    """Return the definitions of what services held."""
+    return [
+        {"def": "content", "id": name, "data": base64.b64encode(data).decode("ascii")} for name, data in sorted(blobs.items())
+    ]
+
+
+def default_python() -> str:
+    """Return the Python that a command is recorded with unless another is named."""
+    found = shutil.which("python3") or shutil.which("python")
+    return found or sys.executable

@@ -1,0 +1,167 @@
+"""Runs the agent in a release's environment, with the services around it, and collects what it reports."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matrix.errors import CaliperError
+from matrix.recording import AGENT, scratch
+from matrix.services import Control, Services, load_services
+from matrix.subject import Subject
+from matrix.trace import Trace, read_trace
+
+# Seconds for one call. Sleep is virtual, so that what takes longer hangs; the slowest call of oras' suite takes 0.3 s.
+CALL_LIMIT = 10.0
+# What old code may use: bytes of address space, bytes of one file, processes of this user, seconds of CPU.
+LIMITS = {"AS": 8 << 30, "FSIZE": 1 << 30, "CPU": 600, "CORE": 0}
+
+Report = dict[str, Any]
+
+
+class ReplayError(CaliperError):
+    """A replay that gave nothing to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What the agent reported of one trace: lines in order, and how the plain import went."""
+
+    reports: Sequence[Report] = field(repr=False)
+    plain_import: str
+
+
+def replay_release(
+    subject: Subject,
+    release: str,
+    python: Path,
+    traces: Sequence[Path],
+    also: Path | None,
+    work: Path | None = None,
+    overlay: Path | None = None,
+) -> dict[str, Any]:
+    """Replay traces in an environment: the part ``profiles`` of a run file, by profile.
+
+    ``also`` is a folder with what the suite needs besides the release, put last on the path; ``overlay`` one that is
+    put first; ``work`` is where the scratch folders are made.
+
+    Raises:
+        TraceError: a trace cannot be used.
+        ReplayError: the agent ended without a result.
+    """
+    profiles: dict[str, Any] = {}
+    for path in traces:
+        trace = read_trace(path)
+        replay = replay_trace(subject, release, python, path, trace, also=also, overlay=overlay)
+        profiles[trace.header["profile"]] = {
+            "trace": trace.digest,
+            "plain_import": replay.plain_import,
+            "reports": list(replay.reports),
+        }
+    return profiles
+
+
+def replay_trace(
+    subject: Subject, release: str, python: Path, path: Path, trace: Trace, *, also: Path | None, overlay: Path | None = None
+) -> Replay:
+    """Replay one trace in an environment."""
+    start = load_services(subject.services)
+    with scratch() as folder, start(trace.header["profile"]) as services:
+        contents = {line["id"]: blob_of(line) for line in trace.definitions if line["def"] == "content"}
+        with Control(services.services, folder, contents) as control:
+            job = make_job(subject, release, path, trace, folder, control.address, services, also, overlay)
+            return run_agent(python, job, folder, services)
+
+
+def blob_of(line: Mapping[str, Any]) -> bytes:
+    """Return the content of a definition."""
+    import base64
+
+    return base64.b64decode(line["data"])
+
+
+def make_job(
+    subject: Subject,
+    release: str,
+    path: Path,
+    trace: Trace,
+    folder: Path,
+    control: str,
+    services: Services,
+    also: Path | None,
+    overlay: Path | None,
+) -> dict[str, Any]:
+    """Return what the agent is told."""
+    roots = {name: str(folder / name) for name in ("work", "home", "tmp")}
+    return {
+        "trace": str(path.resolve()),
+        "modules": list(trace.header["modules"]),
+        "roots": roots,
+        "templates": {"root": str(folder), **roots, "release": release, **services.templates},
+        "presets": [[preset.after, preset.target, preset.value] for preset in subject.presets],
+        "control": control,
+        "services": sorted(services.services),
+        "also": [str(also)] if also else [],
+        "overlay": [str(overlay)] if overlay else [],
+        "limit": CALL_LIMIT,
+        "limits": LIMITS,
+    }
+
+
+def run_agent(python: Path, job: dict[str, Any], folder: Path, services: Services) -> Replay:
+    """Run the agent and return what it reported."""
+    reading, writing = os.pipe()
+    env = {
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **services.env,
+    }
+    with os.fdopen(reading, "rb") as results, tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                [str(python), str(AGENT / "main.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=[writing],
+                env=env,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(writing)
+            message = f"{python}: this Python does not start: {error.strerror}"
+            raise ReplayError(message) from error
+        os.close(writing)
+        try:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps({**job, "out": writing}).encode())
+            process.stdin.close()
+            reports = [json.loads(line) for line in results]
+            process.wait()
+        finally:
+            end(process)
+        if not reports or reports[-1] != {"end": True}:
+            errors.seek(0)
+            last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
+            message = f"{python}: the replay ended early (exit status {process.returncode}): {''.join(last) or 'no reason given'}"
+            raise ReplayError(message)
+    plain = next((report["plain"] for report in reports if "plain" in report), "")
+    return Replay([report for report in reports[:-1] if "plain" not in report], plain)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End an agent and whatever it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    process.wait()

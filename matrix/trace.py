@@ -1,0 +1,155 @@
+"""The trace file: JSON lines in gzip members (docs/trace-format.md). Data only; nothing in it is ever executed."""
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matrix.errors import CaliperError
+from matrix.files import atomic_write
+
+SCHEMA = 1
+MEMBER = 1 << 20  # bytes of JSON in a gzip member: what a killed recording loses at most
+LONGEST_LINE = 64 << 20
+DEEPEST = 200
+
+Event = dict[str, Any]
+
+
+class TraceError(CaliperError):
+    """A file that is not a trace, or not one that can be used; the message says which line and why."""
+
+    def __init__(self, path: Path, reason: str, line: int | None = None) -> None:
+        """Say where and why."""
+        where = f"{path}, line {line}" if line else str(path)
+        super().__init__(f"{where}: {reason}")
+        self.path, self.reason, self.line = path, reason, line
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A trace in memory: its header, its definitions by kind and id, its events in order, its footer."""
+
+    header: Event
+    blobs: dict[str, bytes] = field(repr=False)
+    definitions: list[Event] = field(repr=False)
+    events: list[Event] = field(repr=False)
+    end: Event = field(repr=False)
+    digest: str = ""
+
+    def calls(self) -> Iterator[tuple[str, Event]]:
+        """Yield (test, call) of each call that the program made, in order."""
+        test = ""
+        for event in self.events:
+            if event["e"] == "test":
+                test = event["id"]
+            elif event["e"] == "call":
+                yield test, event
+
+
+def write_trace(path: Path, header: Event, lines: list[Event]) -> None:
+    """Write a trace, or leave what was there."""
+    packed, pending = bytearray(), bytearray()
+    for line in [{"trace": SCHEMA, **header}, *lines]:
+        pending += json.dumps(line, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
+        if len(pending) >= MEMBER:
+            packed += gzip.compress(bytes(pending), 9, mtime=0)
+            pending.clear()
+    packed += gzip.compress(bytes(pending), 9, mtime=0)
+    atomic_write(path, bytes(packed))
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, Event]]:
+    """Yield (number, object) of each line.
+
+    Raises:
+        TraceError: the file is missing, cut off, no gzip, or a line is no JSON object.
+    """
+    number = 0
+    try:
+        with gzip.open(path, "rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
+                yield number, parse_line(path, number, line)
+    except FileNotFoundError:
+        raise TraceError(path, "no such trace; record one with `caliper-matrix record`") from None
+    except (EOFError, zlib.error) as error:
+        raise TraceError(path, f"the trace is cut off ({error}); record it again", number + 1) from None
+    except OSError as error:
+        raise TraceError(path, f"not a trace: {error.strerror or error}") from None
+
+
+def parse_line(path: Path, number: int, line: bytes) -> Event:
+    """Return the object of one line, or raise TraceError."""
+    if len(line) > LONGEST_LINE:
+        raise TraceError(path, f"longer than {LONGEST_LINE} bytes", number)
+    if nesting(line) > DEEPEST:
+        raise TraceError(path, f"nested deeper than {DEEPEST}", number)
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise TraceError(path, f"not a trace: {error}", number) from None
+    if not isinstance(value, dict):
+        raise TraceError(path, "not a trace: a line must be an object", number)
+    return value
+
+
+def nesting(line: bytes) -> int:
+    """Return an upper bound of how deep a line of JSON is nested: brackets in strings count as well."""
+    if line.count(b"[") + line.count(b"{") <= DEEPEST:
+        return 0
+    depth = deepest = 0
+    quoted = escaped = False
+    for byte in line:
+        if escaped:
+            escaped = False
+        elif byte == 0x5C:
+            escaped = quoted
+        elif byte == 0x22:
+            quoted = not quoted
+        elif not quoted and byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif not quoted and byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def read_trace(path: Path) -> Trace:
+    """Read and validate a trace.
+
+    Raises:
+        TraceError: it is not a trace, of another schema version, cut off, or breaks the schema.
+    """
+    from matrix.schema import Checker
+
+    lines = lines_of(path)
+    _, header = next(lines, (0, {}))
+    if "trace" not in header:
+        raise TraceError(path, "not a trace: no header", 1)
+    if header["trace"] != SCHEMA:
+        raise TraceError(path, f"of schema version {header['trace']!r}, but this version reads {SCHEMA}; record it again", 1)
+    checker = Checker()
+    trace = Trace(header, {}, [], [], {}, hashlib.sha256(path.read_bytes()).hexdigest())
+    end: Event = {}
+    for number, line in lines:
+        problem = checker.check(line)
+        if problem:
+            raise TraceError(path, problem, number)
+        if end:
+            raise TraceError(path, "a line after the end", number)
+        if line.get("def") == "blob":
+            trace.blobs[line["id"]] = checker.content
+        elif "def" in line:
+            trace.definitions.append(line)
+        elif line["e"] == "end":
+            end = line
+        else:
+            trace.events.append(line)
+    if not end:
+        raise TraceError(path, "the trace is cut off: it has no end; record it again")
+    trace.end.update(end)
+    return trace

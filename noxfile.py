@@ -45,6 +45,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def minimums(session: nox.Session) -> None:
+    """Run the tests with the oldest dependencies that pyproject.toml allows (-- what pytest takes)."""
+    session.install("--resolution", "lowest-direct", "--editable", ".", "--group", "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False)
 def lint(session: nox.Session) -> None:
     """Check style and types."""
     install(session, "lint")

@@ -17,7 +17,9 @@ def main() -> int:
     results = Path(sys.argv[1])
     server, repository = os.environ["GITHUB_SERVER_URL"], os.environ["GITHUB_REPOSITORY"]
     text = (results / "summary.md").read_text(encoding="utf-8")
-    text = re.sub(r"(!?\[[^\]]*\]\()(?![a-z]+:|#)", rf"\1{server}/{repository}/raw/{BRANCH}/{results.as_posix()}/", text)
+    text = re.sub(
+        r"(!?\[[^\]]*\]\()(?![a-z]+:|#)", rf"\1{server}/{repository}/raw/{BRANCH}/{results.as_posix()}/", text
+    )
     with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as file:
         file.write(text.encode()[:LIMIT].decode(errors="ignore"))
     return 0

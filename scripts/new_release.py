@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["packaging", "requests"]
+# dependencies = ["packaging", "pypi-simple", "requests"]
 # ///
 """Is the whole matrix needed? On a schedule: on Mondays, for dependencies move too, else if there is a new release.
 
@@ -34,10 +34,11 @@ def reason(event: str, today: date, listed: Path, index: str) -> str:
 
 
 def main() -> int:
-    """Decide, and tell the next job."""
-    today = datetime.now(UTC).date()
+    """Decide for the list and the day (today) that are given, and tell the next job."""
+    listed, *day = sys.argv[1:]
+    today = date.fromisoformat(day[0]) if day else datetime.now(UTC).date()
     try:
-        why = reason(os.environ.get("GITHUB_EVENT_NAME", "schedule"), today, Path(sys.argv[1]), configured_index())
+        why = reason(os.environ.get("GITHUB_EVENT_NAME", "schedule"), today, Path(listed), configured_index())
     except CaliperError as error:
         print(error, file=sys.stderr)
         return 2

@@ -5,7 +5,12 @@ import sys
 from pathlib import Path
 
 BRANCH = "matrix/results"
-AUTHOR = ["-c", "user.name=github-actions[bot]", "-c", "user.email=41898282+github-actions[bot]@users.noreply.github.com"]
+AUTHOR = [
+    "-c",
+    "user.name=github-actions[bot]",
+    "-c",
+    "user.email=41898282+github-actions[bot]@users.noreply.github.com",
+]
 FOLDERS = ["results", "traces"]
 
 

@@ -17,6 +17,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "releases": ("matrix.commands.releases", "list the releases of a package, or ask the index for them again"),
     "release": ("matrix.commands.release", "install one release and replay the traces there"),
     "registry": ("matrix.commands.registry", "serve an OCI registry for tests, until Ctrl-C"),
+    "explain": ("matrix.commands.explain", "tell why a function has its verdict on a release"),
+    "floor": ("matrix.commands.floor", "tell the lowest release from which everything that is used works"),
+    "verify": ("matrix.commands.verify", "check that a version specifier admits only releases that work"),
+    "changes": ("matrix.commands.changes", "tell what turned between two results folders"),
     "publish": ("matrix.commands.publish", "push the results to a registry, as an OCI artifact"),
     "fetch": ("matrix.commands.fetch", "get published results back, every digest checked"),
 }

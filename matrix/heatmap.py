@@ -1,6 +1,6 @@
 """The matrix as a picture: a cell per function and release, in the colour and with the mark of its verdict.
 
-Everything is placed in pixels of the PNG at 100 dots per inch, so that a label is as large at 100 % zoom as it says here.
+Everything is placed in pixels of the PNG at 100 dots per inch, so that a label is as large at 100 % zoom as said here.
 """
 
 import io
@@ -38,7 +38,7 @@ TIERS = {"boundary": "Called from outside {subject}", "inner": "Called only from
 WORKS = {YES: "works", NO: "does not work", UNKNOWN: "unknown"}
 
 # Nothing of a user's own settings may change the picture; the salt makes the SVG's names the same each time.
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {
     "font.family": FONT,
     "svg.hashsalt": "caliper-matrix",
     "svg.fonttype": "path",
@@ -48,13 +48,14 @@ SETTINGS: dict[str, Any] = {
 
 def draw(table: Table) -> dict[str, bytes]:
     """Return the picture as ``png`` and ``svg``, the same bytes for the same table."""
+    named = {"Title": title(table)}
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)
         figure = _figure(table)
         png, svg = io.BytesIO(), io.BytesIO()
-        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None, "Title": title(table)})
-        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None, "Title": title(table)})
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None, **named})  # type: ignore[no-untyped-call]
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None, **named})  # type: ignore[no-untyped-call]
     return {"png": png.getvalue(), "svg": svg.getvalue()}
 
 
@@ -240,9 +241,10 @@ def _strips(axes: Axes, layout: _Layout) -> None:
     table = layout.table
     strips = {"functions that work": [table.working(release) for release in table.versions]}
     if not table.tests.empty:
-        graded = table.tests.groupby("release")["gated"].value_counts().unstack(fill_value=0)
-        graded = graded.reindex(columns=["works", "fails"], fill_value=0)
-        shares = [(int(graded["works"][release]), int(graded.loc[release].sum())) for release in table.versions]
+        graded = Counter(zip(table.tests["release"], table.tests["gated"], strict=True))
+        worked = [graded[release, "works"] for release in table.versions]
+        failed = [graded[release, "fails"] for release in table.versions]
+        shares = [(works, works + fails) for works, fails in zip(worked, failed, strict=True)]
         strips["tests that work"] = shares
     y = layout.bars
     for name, shares in strips.items():
@@ -284,7 +286,8 @@ def _labels(axes: Axes, layout: _Layout) -> None:
 
 def _cells(axes: Axes, layout: _Layout) -> None:
     """Fill the cells, runs of equal neighbours in one piece, then draw the gaps between cells and the marks."""
-    pieces, marks, gaps = [], {}, []
+    pieces, gaps = [], []
+    marks: dict[str, list[tuple[float, float]]] = {}
     for function, y in layout.rows:
         verdicts = [cell.verdict for cell in layout.table.row(function)]
         for x, width, verdict in _runs(layout.columns, verdicts):
@@ -313,9 +316,8 @@ def _rectangles(axes: Axes, pieces: Sequence[tuple[float, float, float, float, s
     """Fill rectangles (place, size, verdict), those of a verdict as one path: a tenth of the SVG's size."""
     verdicts = dict.fromkeys(verdict for *_, verdict in pieces)
     for name in verdicts:
-        corners = [
-            [(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)] for x, y, w, h, verdict in pieces if verdict == name
-        ]
+        own = [piece[:4] for piece in pieces if piece[4] == name]
+        corners = [[(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)] for x, y, w, h in own]
         colour = STYLES[name].colour
         outline = LINE if colour == "#ffffff" else "none"
         axes.add_patch(PathPatch(_path(corners), facecolor=colour, edgecolor=outline, linewidth=0.6))
@@ -352,5 +354,5 @@ def _versions(axes: Axes, layout: _Layout) -> None:
     rules = []
     for x, width, year in _runs(layout.columns, years):
         rules.append((x + 2, y + 9, x + width - 2, y + 9))
-        _text(axes, x + width / 2, y, year if width > CELL_WIDTH else f"’{year[2:]}", SMALL, ha="center", color=QUIET)
+        _text(axes, x + width / 2, y, year if width > CELL_WIDTH else f"'{year[2:]}", SMALL, ha="center", color=QUIET)
     _lines(axes, rules, QUIET)

@@ -40,6 +40,10 @@ MEANING = {verdict.name: verdict for verdict in VERDICTS}
 RANK = {verdict.name: rank for rank, verdict in enumerate(VERDICTS)}
 
 
+# The order of calls.csv.gz.
+CALL_COLUMNS = ("release", "profile", "test", "call", "tier", "function", "verdict", "detail")
+
+
 @dataclass(frozen=True, slots=True)
 class CallRow:
     """What became of one recorded call on one release."""

@@ -1,5 +1,6 @@
 """The matrix as one HTML file that needs no network, and no JavaScript either: ``report.html``."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -86,8 +87,8 @@ def _unreplayable(table: Table) -> list[tuple[str, str, int]]:
     """Return what the trace cannot express on the recorded release: function, reason, number of calls."""
     calls = table.calls
     rows = calls[(calls["release"] == table.recorded_release) & (calls["verdict"] == UNREPLAYABLE)]
-    sizes = rows.groupby(["function", "detail"], sort=True).size().to_dict()
-    return [(function, detail, int(count)) for (function, detail), count in sizes.items()]
+    sizes = Counter(zip(rows["function"], rows["detail"], strict=True))
+    return [(function, detail, count) for (function, detail), count in sorted(sizes.items())]
 
 
 def _tests(table: Table) -> dict[str, tuple[int, int]]:

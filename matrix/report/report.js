@@ -35,7 +35,11 @@
     }
     const shown = rows.filter((row) => !row.hidden);
     byId("shown").textContent = `${shown.length} of ${rows.length} functions`;
-    if (shown.length && chosen.closest("tr").hidden) choose(shown[0].cells[1]);
+    if (chosen.closest("tr").hidden) {
+      if (shown.length) choose(shown[0].cells[1]);
+      chosen.classList.remove("chosen");
+      detail.hidden = true;
+    }
   };
 
   // The chosen cell is the one that the Tab key reaches; what it says is in the panel below.
@@ -90,8 +94,13 @@
     return key === "End" ? row.cells[releases.length] : null;
   };
 
+  // The column of names keeps its width when rows go, and the latest releases are what one sees first.
+  const corner = table.tHead.rows[0].cells[0], scroll = table.closest(".scroll");
+  corner.style.minWidth = `${corner.offsetWidth}px`;
+  scroll.scrollLeft = scroll.scrollWidth;
+
   table.setAttribute("role", "grid");
-  table.closest(".scroll").removeAttribute("tabindex");
+  scroll.removeAttribute("tabindex");
   for (const link of table.querySelectorAll("td a")) link.tabIndex = -1;
   for (const row of rows) for (const cell of cellsOf(row)) cell.tabIndex = -1;
   choose(chosen);

@@ -9,8 +9,9 @@ from pathlib import Path
 from matrix.cells import Table
 from matrix.heatmap import percent, subtitle, title
 from matrix.report.causes import causes, ranges
-from matrix.rows import VERDICTS, works
-from matrix.turned import TableError, Turned, turned
+from matrix.report.turns import group, order_of
+from matrix.rows import VERDICTS
+from matrix.turned import TableError, turned
 
 TURNED = "## What turned in the last change of these results"
 MOST_CAUSES, MOST_TURNED = 12, 40
@@ -80,9 +81,15 @@ def _turned(table: Table, matrix: bytes, out: Path) -> str:
         return "The earlier results cannot be read."
     if not cells:
         return _kept(out / "summary.md")
-    lines = list(_grouped(cells, table.versions))
-    more = [f"\n… and {len(lines) - MOST_TURNED} more"] if len(lines) > MOST_TURNED else []
-    return "\n".join([*lines[:MOST_TURNED], *more])
+    turns = group(cells)
+    order = order_of(turns, table.versions)
+    lines = [
+        f"- {text(turn.function)}: {turn.before or 'not there'} → **{turn.after or 'not there'}**"
+        f" on {text(turn.place(order))}"
+        for turn in turns[:MOST_TURNED]
+    ]
+    more = [f"\n… and {len(turns) - MOST_TURNED} more"] if len(turns) > MOST_TURNED else []
+    return "\n".join([*lines, *more])
 
 
 def _kept(path: Path) -> str:
@@ -93,20 +100,6 @@ def _kept(path: Path) -> str:
         summary = ""
     section = summary.partition(f"{TURNED}\n\n")[2].partition("\n\n## ")[0]
     return section or "Nothing turned."
-
-
-def _grouped(cells: list[Turned], order: tuple[str, ...]) -> Iterator[str]:
-    """Yield a line for each function and each way in which cells of it turned, what broke first."""
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    for cell in cells:
-        groups.setdefault((cell.function, cell.before, cell.after), []).append(cell.release)
-    lines = []
-    for (function, before, after), releases in groups.items():
-        known = [release for release in order if release in set(releases)]
-        place = ranges(tuple(known), order) if known else f"{len(releases)} releases that are gone"
-        line = f"- {text(function)}: {before or 'not there'} → **{after or 'not there'}** on {text(place)}"
-        lines.append((bool(after) and works(after) != "no", function, line))
-    yield from (line for *_, line in sorted(lines))
 
 
 def _scores(path: Path) -> Iterator[str]:

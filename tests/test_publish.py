@@ -96,11 +96,19 @@ def test_what_is_fetched_is_what_was_published(
     assert {path.name: path.read_bytes() for path in (project / "back").iterdir()} == expected
 
 
-def test_the_embedded_registry_takes_and_gives_the_same(project: Path) -> None:
-    """The registry that ships with the project is as good as Debian's."""
-    with Registry() as server:
-        assert main(["publish", f"{server.address}/team/oras", "--plain-http"]) == 0
-        assert main(["fetch", f"{server.address}/team/oras", "--plain-http"]) == 0
+@pytest.mark.parametrize("auth", ["open", "password", "token"])
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "tls"])
+def test_the_embedded_registry_takes_and_gives_the_same(
+    project: Path, monkeypatch: pytest.MonkeyPatch, auth: str, *, tls: bool
+) -> None:
+    """The registry that ships with the project is as good as Debian's, and gives tokens as the big ones do."""
+    login(monkeypatch)
+    with Registry(tls=tls, auth=None if auth == "open" else (USER, PASSWORD), tokens=auth == "token") as server:
+        options = ["--ca-file", str(server.ca_file)] if tls else ["--plain-http"]
+        assert main(["publish", f"{server.address}/team/oras", *options]) == 0
+        assert main(["fetch", f"{server.address}/team/oras", *options]) == 0
+        login(monkeypatch, password="hunter2")
+        assert main(["fetch", f"{server.address}/team/oras", *options]) == (0 if auth == "open" else 2)
     assert (project / "published/oras/matrix.csv").read_text(encoding="utf-8") == TABLE
 
 

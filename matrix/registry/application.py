@@ -81,7 +81,8 @@ class Application:
         methods = ENDPOINTS[route.kind]
         endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
-            raise RegistryError(Code.UNSUPPORTED, headers={"Allow": ", ".join(methods)})
+            allowed = ["HEAD", *methods] if "GET" in methods else methods
+            raise RegistryError(Code.UNSUPPORTED, headers={"Allow": ", ".join(allowed)})
         return await endpoint(self.store, request, *route.parts)
 
 

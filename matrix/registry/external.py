@@ -59,6 +59,11 @@ class DockerRegistry:
         """Scheme, host and port."""
         return f"{'https' if self._tls else 'http'}://{self.address}"
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def start(self) -> Self:
         """Start it; requests are answered when this returns.
 

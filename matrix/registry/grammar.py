@@ -17,9 +17,14 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 LONGEST_NAME = 255
 
 
+def is_name(name: str) -> bool:
+    """Whether ``name`` may name a repository."""
+    return len(name) <= LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> str:
     """Return ``name`` if it may name a repository; a `RegistryError` (NAME_INVALID) if not."""
-    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+    if not is_name(name):
         raise RegistryError(Code.NAME_INVALID, detail=name[:LONGEST_NAME])
     return name
 

@@ -81,7 +81,7 @@ class Request:
                 if size > limit:
                     break
         if size > limit:
-            raise RegistryError(Code.SIZE_INVALID, 413, f"more than {limit} bytes", {"Connection": "close"})
+            raise RegistryError(Code.SIZE_INVALID, 413, f"more than {limit} bytes")
         return b"".join(pieces)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matrix.registry.access import Scope
 from matrix.registry.errors import Code, RegistryError
-from matrix.registry.grammar import check_name
+from matrix.registry.grammar import check_name, is_name
 from matrix.registry.messages import Request
 
 # The name is greedy: it may itself contain `blobs` or `manifests`, so the last ones in a path count.
@@ -33,11 +33,11 @@ class Route:
         """Return what the client needs a right to."""
         if self.kind == "catalog":
             return [Scope("registry", "catalog", frozenset("*"))]
-        if not self.parts:
+        if not self.parts or not is_name(self.parts[0]):  # what is malformed has no place in a challenge
             return []
         actions = {"pull", "push"} if self.kind in {"uploads", "upload"} else _ACTIONS.get(request.method)
         needed = [Scope("repository", self.parts[0], frozenset(actions or {"pull", "push"}))]
-        if self.kind == "uploads" and request.parameter("mount") and (source := request.parameter("from")):
+        if self.kind == "uploads" and request.parameter("mount") and is_name(source := request.parameter("from") or ""):
             needed.append(Scope("repository", source, frozenset({"pull"})))
         return needed
 

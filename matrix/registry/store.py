@@ -26,7 +26,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         """Open the folder and take up the repositories that an earlier run left in it."""
-        self._root = root
+        self.root = root
         self.content = Content(root)
         self.state = State()
         self.uploads = Uploads(self.content, self.state.lock)
@@ -36,7 +36,7 @@ class Store:
 
     def save(self) -> None:
         """Write down the repositories, for a later run on this folder."""
-        atomic_write(self._root / _INDEX, json.dumps({"repositories": self.state.snapshot()}).encode())
+        atomic_write(self.root / _INDEX, json.dumps({"repositories": self.state.snapshot()}).encode())
 
     def snapshot(self) -> Snapshot:
         """Return the whole state; content is referred to, not copied."""

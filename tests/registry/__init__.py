@@ -1,0 +1,1 @@
+"""The registry, through real clients over real sockets."""

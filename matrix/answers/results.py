@@ -155,7 +155,7 @@ def read_calls(folder: Path, function: str, release: str) -> list[CallRow] | Non
         raise _broken(path, str(error) or type(error).__name__) from None
 
 
-def _calls(reader: csv.DictReader[str], function: str, release: str) -> Iterator[CallRow]:
+def _calls(reader: "csv.DictReader[str]", function: str, release: str) -> Iterator[CallRow]:
     if tuple(reader.fieldnames or ()) != CALL_COLUMNS:
         message = f"its columns are not {', '.join(CALL_COLUMNS)}"
         raise ValueError(message)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from matrix import cli
 from matrix.answers import options as common
 from matrix.answers.explain import Explanation, explain
-from matrix.report.causes import ranges
+from matrix.rows import ranges
 
 EXAMPLES = """examples:
   caliper-matrix explain oras.provider.Registry.push 0.2.42

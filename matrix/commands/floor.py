@@ -7,7 +7,7 @@ from dataclasses import asdict
 from matrix import cli
 from matrix.answers import options as common
 from matrix.answers.floor import Floor, floor
-from matrix.report.causes import ranges
+from matrix.rows import ranges
 
 EXAMPLES = """examples:
   caliper-matrix floor
@@ -33,13 +33,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _lines(found: Floor, order: tuple[str, ...]) -> Iterator[str]:
-    uses = f"{len(found.uses.functions)} functions and {len(found.uses.tests)} tests"
     if found.specifier is None:
         yield f"no floor: on {found.stopped_by}, the recorded release, something that is used does not work"
         yield from (f"  {text}" for text in common.few(found.stopped))
         return
     yield f"{found.subject}{found.specifier}"
-    yield f"On each release that this admits, {uses} that are used work, as far as was judged (up to {order[-1]})."
+    counts = {"functions": len(found.uses.functions), "tests": len(found.uses.tests)}
+    uses = " and ".join(f"{count} {name}" for name, count in counts.items() if count)
+    yield f"Everything used ({uses}) works on each release that this admits, of those judged (up to {order[-1]})."
     if found.stopped_by:
         yield f"{found.stopped_by}, the one below, does not work for all, or is not known to:"
         yield from (f"  {text}" for text in common.few(found.stopped))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from matrix import cli
 from matrix.answers import options as common
 from matrix.answers.verify import Verified, verify
-from matrix.report.causes import ranges
+from matrix.rows import ranges
 
 EXAMPLES = """examples:
   caliper-matrix verify 'oras>=0.2.42'

@@ -44,15 +44,3 @@ def _broken(table: Table) -> Iterator[tuple[str, str, str, str]]:
         for release, cell in zip(table.versions, table.row(function), strict=True):
             if works(cell.verdict) != YES:
                 yield function.function, release, cell.verdict, cell.detail
-
-
-def ranges(releases: tuple[str, ...], order: tuple[str, ...]) -> str:
-    """Return releases in words, neighbours in ``order`` as a range: ``0.1.0, 0.2.1 to 0.2.25``."""
-    places = {release: place for place, release in enumerate(order)}
-    runs: list[list[str]] = []
-    for release in sorted(releases, key=places.__getitem__):
-        if runs and places[release] == places[runs[-1][-1]] + 1:
-            runs[-1].append(release)
-        else:
-            runs.append([release])
-    return ", ".join(run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)

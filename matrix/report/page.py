@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matrix.cells import Cell, Function, Table
 from matrix.heatmap import TIERS, subtitle, title
 from matrix.palette import STYLES
-from matrix.report.causes import causes, ranges
-from matrix.rows import NO, UNKNOWN, UNREPLAYABLE, VERDICTS, YES, works
+from matrix.report.causes import causes
+from matrix.rows import NO, UNKNOWN, UNREPLAYABLE, VERDICTS, YES, ranges, works
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from matrix.cells import Table
 from matrix.heatmap import percent, subtitle, title
-from matrix.report.causes import causes, ranges
+from matrix.report.causes import causes
 from matrix.report.turns import group, order_of
-from matrix.rows import VERDICTS
+from matrix.rows import VERDICTS, ranges
 from matrix.turned import TableError, turned
 
 TURNED = "## What turned in the last change of these results"

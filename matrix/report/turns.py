@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from matrix.report.causes import ranges
-from matrix.rows import MEANING, YES, version_key
+from matrix.rows import MEANING, YES, ranges, version_key
 from matrix.turned import Turned
 
 

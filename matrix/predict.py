@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from matrix.rows import OK, RANK, CallRow
+from matrix.rows import OK, CallRow
 from matrix.signatures.binding import bind, read_arguments
 from matrix.signatures.callables import Signature, signature_of
 from matrix.signatures.lookup import Answer, Found, ImportFails, Missing, Namespace, Unknown
@@ -92,9 +92,7 @@ class Predictor:
         """Return verdict and reason."""
         if self.names.release.reason:
             return UNKNOWN, self.names.release.reason
-        target = self.target(call)
-        if call.event.get("kind") == "constructor":
-            self.made[call.profile, int(call.event["id"])] = target
+        target = self.place(call)
         if isinstance(target, ImportFails):
             return IMPORT_ERROR, f"{target.importer} imports {target.module}, which it does not declare"
         if isinstance(target, Missing):
@@ -102,6 +100,13 @@ class Predictor:
         if isinstance(target, Unknown):
             return UNKNOWN, target.reason
         return self.bound(call, target)
+
+    def place(self, call: Recorded) -> Answer:
+        """Find what the call reaches, and remember what it makes."""
+        target = self.target(call)
+        if call.event.get("kind") == "constructor":
+            self.made[call.profile, int(call.event["id"])] = target
+        return target
 
     def bound(self, call: Recorded, target: Found) -> tuple[str, str]:
         """Bind the arguments to what was found, and look at what it calls in turn."""
@@ -165,7 +170,9 @@ class Predictor:
         module, qualname = str(event.get("module", "")), str(event.get("qualname", ""))
         if qualname.endswith(".__init__") and event.get("kind") == "constructor":
             qualname = qualname.removesuffix(".__init__")
-        return self.lookup(f"{module}:{qualname}" if module else str(event["function"]))
+        # A wrapper's body goes by the function that it wraps.
+        inside = "<locals>" in qualname and "<locals>" not in str(event["function"])
+        return self.lookup(f"{module}:{qualname}" if module and not inside else str(event["function"]))
 
     # What it reaches
 

@@ -21,6 +21,7 @@ from matrix.signatures.model import ReleaseSource, Source
 WORTH_PROCESSES = 60
 CHUNK = 8
 DOWNLOADS = 8
+STATUSES = ("read", "unchanged", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Outcome:
     version: str
     status: str
     reason: str | None = None
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +136,20 @@ def _store(connection: sqlite3.Connection, one: _Fetched, rows: dict[store.Key, 
     version = one.release.version
     if one.absent:
         store.forget_release(connection, version)
-        return Outcome(version, "failed", one.reason)
+        return Outcome(version, "failed", one.reason, absent=True)
     requires = one.archive.requires if one.archive else ()
     source = ReleaseSource(version, one.file.filename, one.file.sha256, requires=requires, reason=one.reason)
     files = one.archive.files if one.archive else ()
     store.add_release(connection, source, [rows[file.key] for file in files])
     return Outcome(version, "read" if one.archive else "failed", one.reason)
+
+
+def require(outcomes: Iterable[Outcome]) -> None:
+    """Make sure that every release is in the database.
+
+    Raises:
+        DownloadError: one could not be fetched.
+    """
+    for one in outcomes:
+        if one.absent:
+            raise DownloadError(one.reason)

@@ -233,3 +233,11 @@ def load_body(connection: sqlite3.Connection, sha256: str) -> str:
     """Return the source of a body by its digest."""
     row = connection.execute("SELECT source FROM body WHERE sha256 = ?", (sha256,)).fetchone()
     return "" if row is None else str(row[0])
+
+
+def unreadable(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    """Return (release, module, reason) of each file that could not be parsed."""
+    return connection.execute(
+        "SELECT version, module, error FROM release JOIN release_file ON release = release.id"
+        " JOIN file ON file.id = release_file.file WHERE error IS NOT NULL ORDER BY release.id, module"
+    ).fetchall()

@@ -81,7 +81,8 @@ def define(subject: str | Path, *, folder: str | Path, source: str | Path | None
     stale = staleness.stale_releases(plan) if plan.traces else ()
     if stale and _draws_map(sys.argv[1:], os.environ):
         # Only then: the sessions of other jobs should print while they run, and not at their end.
-        nox.options.parallel = "auto"  # type: ignore[assignment] # nox converts it
+        # One more than there are cores: a third of a session's time is waiting for the index.
+        nox.options.parallel = (os.cpu_count() or 1) + 1
         nox.options.stop_on_first_error = True
     if "--parallel-worker" in sys.argv:
         logger.setLevel("WARNING")  # the line of result says it all

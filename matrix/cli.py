@@ -21,6 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "floor": ("matrix.commands.floor", "tell the lowest release from which everything that is used works"),
     "verify": ("matrix.commands.verify", "check that a version specifier admits only releases that work"),
     "changes": ("matrix.commands.changes", "tell what turned between two results folders"),
+    "signatures": ("matrix.commands.signatures", "read the signatures of every release into a database"),
+    "diff": ("matrix.commands.diff", "tell what changed between two releases, and what of it is used"),
+    "history": ("matrix.commands.history", "tell in which releases a function changed"),
+    "predict": ("matrix.commands.predict", "tell by reading alone what works where, and how often that is right"),
     "publish": ("matrix.commands.publish", "push the results to a registry, as an OCI artifact"),
     "fetch": ("matrix.commands.fetch", "get published results back, every digest checked"),
 }

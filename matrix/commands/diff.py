@@ -18,7 +18,7 @@ from matrix.trace import read_trace
 EXAMPLES = """examples:
   caliper-matrix diff 0.2.42 0.2.43
   caliper-matrix diff 0.1.30 0.2.1 --used-by traces/oras-0.2.43-anonymous.trace.jsonl.gz
-  caliper-matrix diff 1.0 2.0 --name humanize --json
+  caliper-matrix diff 1.0 2.0 --subject humanize --json
 
 exit status: 1 when --used-by finds something breaking, 0 otherwise, 2 when a release or a trace cannot be read.
 `!` marks what breaks calls that worked, `?` a guess from likeness.
@@ -27,12 +27,9 @@ exit status: 1 when --used-by finds something breaking, 0 otherwise, 2 when a re
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EXAMPLES
     parser.add_argument("before", metavar="A", help="the release to start from")
     parser.add_argument("after", metavar="B", help="the release to compare with")
-    parser.add_argument("--name", default="oras", help="the package (default: oras)")
-    add_subject_options(parser)
+    add_subject_options(parser, EXAMPLES)
     parser.add_argument(
         "--used-by", type=Path, action="append", metavar="TRACE", help="keep what this trace calls; may be given twice"
     )

@@ -14,9 +14,9 @@ from matrix.signatures import build, store
 from matrix.signatures.export import release_data
 
 EXAMPLES = """examples:
-  caliper-matrix signatures oras
-  caliper-matrix signatures oras --releases 0.2.42,0.2.43
-  caliper-matrix signatures oras --releases 0.2.43 --json | jq '.releases[0].modules["oras.container"]'
+  caliper-matrix signatures
+  caliper-matrix signatures --releases 0.2.42,0.2.43
+  caliper-matrix signatures --releases 0.2.43 --json | jq '.releases[0].modules["oras.container"]'
 
 A release that cannot be read is kept with its reason; the others go on. What is stored is described in
 docs/signatures.md, so that the database can be asked with any SQLite client.
@@ -25,10 +25,7 @@ docs/signatures.md, so that the database can be asked with any SQLite client.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EXAMPLES
-    parser.add_argument("name", metavar="NAME", nargs="?", default="oras", help="the package (default: oras)")
-    add_subject_options(parser)
+    add_subject_options(parser, EXAMPLES)
     parser.add_argument("--releases", metavar="V,V", help="only these (default: all in the list)")
     parser.add_argument("--downloads", type=Path, metavar="FOLDER", help="where wheels and sdists are kept")
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="processes that read (default: one a processor)")

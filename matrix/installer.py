@@ -137,6 +137,8 @@ def failure(what: str, said: str) -> InstallError | InstallerError:
     unheard = f"Because {re.split('[=<>~! ;[]', what)[0]} was not found in the package registry" in said
     if refused and not unheard and not _ACCIDENTS.search(said):
         return InstallError(what, reason(said))
+    if "missing an upload date" in said:
+        return InstallerError(what, "the index tells no upload times, so nothing can be as of a day")
     return InstallerError(what, one_line(said))
 
 

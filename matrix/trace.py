@@ -55,7 +55,8 @@ def write_trace(path: Path, header: Event, lines: list[Event]) -> None:
     """Write a trace, or leave what was there."""
     packed, pending = bytearray(), bytearray()
     for line in [{"trace": SCHEMA, **header}, *lines]:
-        pending += json.dumps(line, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
+        # Not sorted: the order of a mapping's keys is part of the value.
+        pending += json.dumps(line, separators=(",", ":")).encode("ascii") + b"\n"
         if len(pending) >= MEMBER:
             packed += gzip.compress(bytes(pending), 9, mtime=0)
             pending.clear()

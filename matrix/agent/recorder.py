@@ -7,6 +7,7 @@ here may raise into the program, and none of the subject's ``repr``, ``==`` or `
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -48,7 +49,10 @@ class Sink(List[Json]):
         if self.pid != os.getpid():  # a fork writes a file of its own
             self.pid = os.getpid()
             self.handle = os.open("%s.%d" % (self.path, self.pid), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.write(self.handle, canonical(event).encode("ascii") + b"\n")
+        # Not sorted: the order of a mapping's keys is part of the value.
+        data = json.dumps(event, separators=(",", ":")).encode("ascii") + b"\n"
+        while data:
+            data = data[os.write(self.handle, data) :]
 
 
 class Recorder:
@@ -463,7 +467,6 @@ class Services:
 
     def ask(self, request: Dict[str, Json]) -> Json:
         """Send a request and return the answer."""
-        import json
         import socket
 
         if self.file is None or self.pid != os.getpid():

@@ -267,6 +267,11 @@ class Snapshots:
 
     def look(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
         """Return the looks of an object that is no plain data."""
+        known = self.ducks.get(id(obj))
+        if known is not None and known[0] is obj:
+            return {"$inst": known[1]}
+        if type(obj).__module__ == "unittest.mock" and id(obj) in self.mocks:
+            return {"$mock": self.mocks[id(obj)][1]}
         return look(encoder, obj, depth, self.is_subjects)
 
     def outcome(self, how: str, value: Any, ident: Optional[int] = None, for_replay: bool = False) -> Json:

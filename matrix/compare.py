@@ -1,0 +1,50 @@
+"""Compares values of a trace: where two differ, as paths, with what is random about both taken out."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+Json = Any
+
+# What the standard library's tempfile adds to a name, or makes a name of: eight characters of this alphabet.
+RANDOM = re.compile(r"[a-z0-9_]{8}(?=[./]|$)")
+# Folders of test runners have names of their own, which a trace keeps.
+KEPT = "{tmp}/pytest-of-"
+
+
+def normal(text: str) -> str:
+    """Return a text with the random parts of a temporary name replaced.
+
+    >>> normal("{tmp}/oras.k3j_x9aa.json")
+    '{tmp}/oras.{random}.json'
+    """
+    head, place, rest = text.partition("{tmp}/")
+    if not place or (place + rest).startswith(KEPT):
+        return text
+    return head + place + RANDOM.sub("{random}", rest)
+
+
+def differences(recorded: Json, replayed: Json, path: str = "") -> Iterator[str]:
+    """Yield the path of each place where two values differ; ``/`` separates steps, the empty path is the whole."""
+    if isinstance(recorded, dict) and isinstance(replayed, dict):
+        yield from in_mappings(recorded, replayed, path)
+    elif isinstance(recorded, list) and isinstance(replayed, list) and len(recorded) == len(replayed):
+        for index, (left, right) in enumerate(zip(recorded, replayed, strict=True)):
+            yield from differences(left, right, f"{path}/{index}")
+    elif isinstance(recorded, str) and isinstance(replayed, str):
+        if normal(recorded) != normal(replayed):
+            yield path
+    elif recorded != replayed or isinstance(recorded, bool) != isinstance(replayed, bool):
+        yield path
+
+
+def in_mappings(recorded: dict[str, Json], replayed: dict[str, Json], path: str) -> Iterator[str]:
+    """Yield the differences of two objects, key by key."""
+    left = {normal(key): value for key, value in recorded.items()}
+    right = {normal(key): value for key, value in replayed.items()}
+    for key in sorted(left.keys() | right.keys()):
+        step = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
+        if key in left and key in right:
+            yield from differences(left[key], right[key], step)
+        else:
+            yield step

@@ -1,0 +1,122 @@
+"""A trace and what the agent reported of it → rows: a verdict per call, works or fails per test."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from matrix.rows import INSTALL_ERROR, NO, UNKNOWN, UNREPLAYABLE, CallRow, TestRow, works
+from matrix.trace import Event, Trace
+from matrix.verdict import Judgement, judge
+
+Report = Mapping[str, Any]
+Masks = Mapping[int, Sequence[str]]
+
+
+@dataclass(slots=True)
+class Reports:
+    """What the agent reported of one release, by what it is about."""
+
+    calls: dict[int, Report] = field(default_factory=dict)
+    checks: dict[int, list[Report]] = field(default_factory=dict)
+    steps: dict[int, list[Report]] = field(default_factory=dict)
+    reads: dict[str, list[Report]] = field(default_factory=dict)
+    failed_checks: dict[str, list[Report]] = field(default_factory=dict)
+    imports: dict[str, list[Report]] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+def sort_reports(reports: Sequence[Report]) -> Reports:
+    """Return reports by call, file and test."""
+    made, test = Reports(), ""
+    for report in reports:
+        if "test" in report:
+            test = report["test"]
+        elif "import" in report:
+            made.imports.setdefault(report["file"], []).append(report)
+        elif "next" in report:
+            made.steps.setdefault(report["call"], []).append(report)
+        elif "call" in report:
+            made.calls[report["call"]] = report
+        elif "read" in report:
+            made.reads.setdefault(test, []).append(report)
+        elif "check" in report and report.get("held") is False:
+            made.failed_checks.setdefault(test, []).append(report)
+            if report["calls"]:
+                made.checks.setdefault(report["calls"][-1], []).append(report)
+        elif "broken" in report or "trouble" in report:
+            made.broken[test] = report.get("detail") or report.get("trouble", "")
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Judges the calls of one trace, with what the baseline says of them.
+
+    ``unreplayable`` names the calls that are not ``ok`` on the recorded release itself, with the reason.
+    """
+
+    trace: Trace
+    masks: Masks = field(default_factory=dict)
+    unreplayable: Mapping[int, str] = field(default_factory=dict)
+
+    def whole(self) -> frozenset[int]:
+        """Return the calls whose results were looked at in a way that no check expresses."""
+        return frozenset(call for event in self.trace.events if event["e"] == "check" and event.get("whole") for call in event["calls"])
+
+    def calls(self, reports: Reports) -> Iterator[tuple[str, Event, Judgement]]:
+        """Yield (test, call, judgement) of every call."""
+        whole = self.whole()
+        for test, call in self.trace.calls():
+            ident = call["id"]
+            if ident in self.unreplayable:
+                yield test, call, Judgement(UNREPLAYABLE, self.unreplayable[ident])
+                continue
+            report = reports.calls.get(ident)
+            made = judge(call, report, self.masks.get(ident, ()), reports.checks.get(ident, ()), whole=ident in whole)
+            yield test, call, made
+
+    def rows(self, release: str, reports: Reports) -> tuple[list[CallRow], list[TestRow]]:
+        """Return the rows of one release."""
+        profile = self.trace.header["profile"]
+        calls: list[CallRow] = []
+        verdicts: dict[str, list[str]] = {test: [] for test in self.tests()}
+        for test, call, made in self.calls(reports):
+            detail = self.explained(made, reports.calls.get(call["id"]))
+            calls.append(CallRow(release, profile, test, call["id"], call["tier"], call["function"], made.verdict, detail))
+            verdicts.setdefault(test, []).append(works(made.verdict))
+        tests = [self.test(release, test, found, reports) for test, found in verdicts.items() if test]
+        return calls, tests
+
+    def explained(self, made: Judgement, report: Report | None) -> str:
+        """Return the reason of a verdict; that of ``blocked`` names the call that failed."""
+        if made.verdict == "blocked" and report is not None and "by" in report:
+            return f"needs {made.detail}"
+        return made.detail
+
+    def tests(self) -> list[str]:
+        """Return the tests that passed when they were recorded: the others say nothing of a release."""
+        return sorted(test for test, outcome in self.trace.end["tests"].items() if outcome == "passed")
+
+    def test(self, release: str, test: str, verdicts: Sequence[str], reports: Reports) -> TestRow:
+        """Return whether a test works."""
+        fails = NO in verdicts or bool(reports.reads.get(test)) or bool(reports.failed_checks.get(test))
+        unknown = UNKNOWN in verdicts or test in reports.broken
+        ungated = "fails" if fails else "unknown" if unknown else "works"
+        gate = any(not report["optional"] for file in gates(test) for report in reports.imports.get(file, ()))
+        return TestRow(test, self.trace.header["profile"], release, "fails" if gate else ungated, ungated)
+
+    def not_installed(self, release: str, reason: str) -> tuple[list[CallRow], list[TestRow]]:
+        """Return the rows of a release that cannot be installed."""
+        profile = self.trace.header["profile"]
+        calls = [
+            CallRow(release, profile, test, call["id"], call["tier"], call["function"], INSTALL_ERROR, reason)
+            for test, call in self.trace.calls()
+        ]
+        return calls, [TestRow(test, profile, release, UNKNOWN, UNKNOWN) for test in self.tests()]
+
+
+def gates(test: str) -> list[str]:
+    """Return the files that must import for a test to run: its own, and each ``conftest.py`` above it."""
+    file = test.partition("::")[0]
+    folders = file.split("/")[:-1]
+    return [file, *("/".join([*folders[: index + 1], "conftest.py"]) for index in range(len(folders))), "conftest.py"]

@@ -1,0 +1,133 @@
+"""Recorded outcome and replayed outcome → a verdict. Pure: data in, data out (docs/verdicts.md)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matrix.compare import Json, differences
+
+OK, DIFFERS, CHANGED, RAISED, SHIFTED, UNREPLAYABLE = "ok", "differs", "changed", "raised", "shifted", "unreplayable"
+
+# Keys of values that are objects: they are compared to tell, but only what was looked at in them counts.
+OBJECTS = {"$obj", "$duck", "$exception", "$ref", "$symbol", "$bound", "$inst", "$opaque", "$mock"}
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict, and the reason in words; ``ok`` needs none."""
+
+    verdict: str
+    detail: str = ""
+
+
+def judge(call: Event, report: Event | None, masks: Collection[str] = (), failed: Sequence[Event] = (), *, whole: bool = False) -> Judgement:
+    """Return the verdict of one call on one release.
+
+    ``report`` is what the agent says of it (None: nothing), ``masks`` are the paths that the baseline shows to be
+    noise, ``failed`` the checks about its result that no longer hold, and ``whole`` says that the caller looked at
+    the whole result in a way that no check expresses.
+    """
+    if report is None:
+        return Judgement(UNREPLAYABLE, "the replay did not reach this call")
+    if "verdict" in report:
+        return Judgement(report["verdict"], report.get("detail", ""))
+    found = outcome(call, report["outcome"], masks, whole=whole or call.get("usage") == "whole")
+    if report.get("shifted"):
+        return Judgement(SHIFTED, report["shifted"])
+    if found.verdict == RAISED:
+        return found
+    if failed:
+        return Judgement(CHANGED, f"the caller's check fails: {failed[0].get('detail', 'no longer true')}")
+    effect = effects(call, report, masks)
+    if found.verdict == CHANGED or effect is None:
+        return found
+    return effect
+
+
+def outcome(call: Event, replayed: Event, masks: Collection[str], *, whole: bool) -> Judgement:
+    """Compare what a call gave."""
+    recorded = call["outcome"]
+    if "raise" in replayed or "raise" in recorded:
+        return exceptions(call, recorded.get("raise"), replayed.get("raise"), masks)
+    found = [path for path in differences(recorded, replayed, "outcome") if not masked(path, masks)]
+    if not found:
+        return Judgement(OK)
+    how = next(iter(recorded))
+    detail = difference(recorded.get(how), replayed.get(how), found)
+    if set(recorded) != set(replayed) or (whole and is_data(recorded.get(how))):
+        return Judgement(CHANGED, detail)
+    return Judgement(DIFFERS, detail)
+
+
+def exceptions(call: Event, recorded: Event | None, replayed: Event | None, masks: Collection[str]) -> Judgement:
+    """Compare what a call raised; another exception counts as the same where the caller was ready for it as well."""
+    if replayed is None:
+        assert recorded is not None
+        return Judgement(RAISED, f"raises nothing, the recording {name(recorded)}")
+    shown = f"{name(replayed)}: {text(replayed)}"
+    if recorded is None:
+        return Judgement(RAISED, f"raises {shown}")
+    if call.get("expect") and not replayed.get("expected"):
+        return Judgement(RAISED, f"raises {shown}, which the caller does not expect")
+    if recorded["type"] != replayed["type"] and not replayed.get("expected"):
+        return Judgement(RAISED, f"raises {shown}, the recording {name(recorded)}")
+    keys = ("type", "args", "str")
+    left, right = ({key: raised[key] for key in keys if key in raised} for raised in (recorded, replayed))
+    if [path for path in differences(left, right, "outcome/raise") if not masked(path, masks)]:
+        return Judgement(DIFFERS, f"raises {shown}")
+    return Judgement(OK)
+
+
+def effects(call: Event, report: Event, masks: Collection[str]) -> Judgement | None:
+    """Compare what a call did around it; None where that is the same."""
+    recorded = {key: value for key, value in call.get("effects", {}).items() if key in ("files", "env")}
+    found = [path for path in differences(recorded, report.get("effects", {}), "effects") if not masked(path, masks)]
+    if found:
+        return Judgement(CHANGED, f"effects differ: {', '.join(path.removeprefix('effects/').replace('~1', '/') for path in found[:3])}")
+    if [stub["stub"] for stub in call.get("stubs", [])] != list(report.get("stubs", [])):
+        return Judgement(CHANGED, "calls the caller's functions differently")
+    return None
+
+
+def masked(path: str, masks: Collection[str]) -> bool:
+    """Say whether a path, or one that it stands in, is masked."""
+    return any(path == mask or path.startswith(mask + "/") for mask in masks)
+
+
+def is_data(value: Json) -> bool:
+    """Say whether a value is plain data through and through."""
+    if isinstance(value, list):
+        return all(is_data(item) for item in value)
+    if isinstance(value, dict):
+        return not OBJECTS & value.keys() and all(is_data(item) for item in value.values())
+    return True
+
+
+def difference(recorded: Json, replayed: Json, found: Sequence[str]) -> str:
+    """Return in words how two results differ."""
+    if is_data(recorded) and is_data(replayed):
+        return f"gives {short(replayed)}, the recording {short(recorded)}"
+    places = ", ".join(path.removeprefix("outcome/") for path in found[:3])
+    return f"the result differs at {places}"
+
+
+def name(raised: Event) -> str:
+    """Return an exception's name."""
+    return str(raised["type"].partition(":")[2])
+
+
+def text(raised: Event) -> str:
+    """Return an exception's text."""
+    shown = raised.get("str", raised.get("shown", ""))
+    return short(shown.get("$tmpl", "") if isinstance(shown, dict) else shown, quote=False)
+
+
+def short(value: Json, *, quote: bool = True) -> str:
+    """Return a value in at most 100 characters."""
+    if isinstance(value, dict) and "$tmpl" in value:
+        value = value["$tmpl"]
+    shown = repr(value) if quote or not isinstance(value, str) else value
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= 100 else shown[:97] + "..."

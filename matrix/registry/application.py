@@ -78,6 +78,8 @@ class Application:
         route.check()
         for switch in self._switches:
             await switch.before(self.store, request, route)
+        if route.kind not in ENDPOINTS:
+            raise RegistryError(Code.UNSUPPORTED, 404, "no such endpoint")
         methods = ENDPOINTS[route.kind]
         endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:

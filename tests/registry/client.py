@@ -73,11 +73,13 @@ class Client:
         """Hang up."""
         self.connection.close()
 
-    def __call__(self, method: str, url: str, body: bytes | None = None, **headers: str) -> Reply:
-        """Send a request; ``content_type="text/plain"`` is a header, `url` a path or an absolute location."""
+    def __call__(
+        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, **more: str
+    ) -> Reply:
+        """Send a request to a path or an absolute location; ``content_type="text/plain"`` is a header, too."""
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        named = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        named = self._headers | dict(headers or {}) | {name.replace("_", "-"): value for name, value in more.items()}
         self.connection.request(method, path, body, named)
         response = self.connection.getresponse()
         content = response.read()

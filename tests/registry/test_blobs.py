@@ -56,8 +56,8 @@ def test_a_blob_is_pushed_in_chunks(client: Client, algorithm: str, last: bytes)
         assert (reply.status, reply.headers["range"]) == (202, f"0-{len(sent) - 1}")
         location = reply.headers["location"]
     digest = digest_of(sent + last, algorithm)
-    span = {"content_range": f"{len(sent)}-{len(sent) + len(last) - 1}"} if last else {}
-    assert client("PUT", with_digest(location, digest), last, **span).status == 201
+    closing = {"content_range": f"{len(sent)}-{len(sent) + len(last) - 1}"} if last else {}
+    assert client("PUT", with_digest(location, digest), last, **closing).status == 201
     assert client("GET", f"/v2/a/blobs/{digest}").body == sent + last
 
 

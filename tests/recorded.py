@@ -12,17 +12,18 @@ from typing import Any
 
 import pytest
 
-from matrix.installer import uv
+from matrix import installer
 
 VERSIONS = ("3.11", "3.12", "3.13")
 CASES = Path(__file__).with_name("fixtures") / "cases"
 PYTEST = "pytest>=8"
+AS_OF = "2026-11-20"  # so that the same versions are installed every time
 
 
 def find_python(version: str) -> str:
     """Return a Python of this version that is installed here; the test is skipped where there is none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
-    command = [uv(), "python", "find", "--no-python-downloads", "--no-project", "--system", version]
+    command = [installer.uv(), "python", "find", "--no-python-downloads", "--no-project", "--system", version]
     found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     python = found or next(map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python"))), "")
     if not python:
@@ -31,13 +32,14 @@ def find_python(version: str) -> str:
 
 
 def make_environment(folder: Path, version: str, *requirements: str) -> Path:
-    """Make a virtual environment with some requirements and return its Python; skips where the index has them not."""
-    subprocess.run([uv(), "venv", "-q", "-p", find_python(version), str(folder)], check=True)
+    """Make a virtual environment with some requirements and return its Python; skips where no index can be reached."""
+    installer.make_environment(folder, find_python(version))
     python = folder / "bin" / "python"
-    command = [uv(), "pip", "install", "-q", "-p", str(python), *requirements]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    if found.returncode:
-        pytest.skip(f"{', '.join(requirements)} can't be installed here: {found.stderr.strip()}")
+    try:
+        if requirements:
+            installer.install(requirements, python=python, as_of=AS_OF)
+    except installer.InstallerError as error:
+        pytest.skip(str(error))
     return python
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from matrix.signatures import model
 from matrix.signatures.callables import Signature, signature_of
-from matrix.signatures.lookup import Found, Missing, Namespace
+from matrix.signatures.lookup import Namespace
+from matrix.signatures.modules import Found, Missing
 from matrix.signatures.model import Definition, Parameter
 
 Body = Callable[[str], str]
@@ -66,7 +67,11 @@ def items(names: Namespace) -> dict[str, Item]:
 
 
 def _items_in(names: Namespace, module: str, owner: str) -> Iterator[Item]:
-    holder = Found(module, names.scope(module, owner.rpartition(".")[0]).get(owner.rpartition(".")[2], [None])[0]) if owner else None
+    holder = (
+        Found(module, names.scope(module, owner.rpartition(".")[0]).get(owner.rpartition(".")[2], [None])[0])
+        if owner
+        else None
+    )
     for definitions in names.scope(module, owner).values():
         first = definitions[0]
         dunder = first.name.startswith("__") and first.kind == model.ATTRIBUTE
@@ -130,7 +135,9 @@ def _inside(before: Namespace, after: Namespace, item: Item, target: Item) -> li
         return [Change("kind", item.path, f"was {kinds[0]}, is {kinds[1]}", breaking=True)]
     changes = []
     if old.is_async != new.is_async:
-        changes.append(Change("async", item.path, "became async" if new.is_async else "is no longer async", breaking=True))
+        changes.append(
+            Change("async", item.path, "became async" if new.is_async else "is no longer async", breaking=True)
+        )
     if old.kind == model.CLASS:
         changes += _bases(before, after, item, target)
     if old.kind == model.ATTRIBUTE or kinds[0] == "property":
@@ -149,7 +156,10 @@ def _kind(definition: Definition) -> str:
 
 
 def _bases(before: Namespace, after: Namespace, item: Item, target: Item) -> list[Change]:
-    old, new = ([_base(names, one.found, base) for base in names.bases(one.found)] for names, one in ((before, item), (after, target)))
+    old, new = (
+        [_base(names, one.found, base) for base in names.bases(one.found)]
+        for names, one in ((before, item), (after, target))
+    )
     lost = [base for base in old if base not in new]
     gained = [base for base in new if base not in old]
     if not lost and not gained:
@@ -168,7 +178,9 @@ def parameter_changes(path: str, old: tuple[Parameter, ...], new: tuple[Paramete
     """Return how the parameters of a function changed."""
     before, after = {one.name: one for one in old}, {one.name: one for one in new}
     renamed = _renamed(old, new)
-    changes = [Change("parameter renamed", path, f"{one} is now {other}", breaking=True) for one, other in renamed.items()]
+    changes = [
+        Change("parameter renamed", path, f"{one} is now {other}", breaking=True) for one, other in renamed.items()
+    ]
     takes_any = any(one.kind == model.VAR_KEYWORD for one in new)
     for name, one in before.items():
         if name in renamed:
@@ -178,7 +190,9 @@ def parameter_changes(path: str, old: tuple[Parameter, ...], new: tuple[Paramete
             changes.append(Change("parameter removed", path, str(one), breaking=not loose))
         else:
             changes += _parameter(path, one, after[name])
-    required = {one.name for one in new if one.default is None and one.kind not in {model.VAR_POSITIONAL, model.VAR_KEYWORD}}
+    required = {
+        one.name for one in new if one.default is None and one.kind not in {model.VAR_POSITIONAL, model.VAR_KEYWORD}
+    }
     added = [name for name in after if name not in before and name not in renamed.values()]
     changes += [Change("parameter added", path, str(after[name]), breaking=name in required) for name in added]
     order = [_places(old, set(before) & set(after)), _places(new, set(before) & set(after))]
@@ -193,7 +207,11 @@ def _renamed(old: tuple[Parameter, ...], new: tuple[Parameter, ...]) -> dict[str
     names = {one.name for one in old}, {one.name for one in new}
     if len(old) != len(new):
         return {}
-    pairs = [(one, other) for one, other in zip(old, new, strict=True) if one.name not in names[1] and other.name not in names[0]]
+    pairs = [
+        (one, other)
+        for one, other in zip(old, new, strict=True)
+        if one.name not in names[1] and other.name not in names[0]
+    ]
     return {one.name: other.name for one, other in pairs if (one.kind, one.default) == (other.kind, other.default)}
 
 
@@ -213,7 +231,9 @@ def _parameter(path: str, old: Parameter, new: Parameter) -> list[Change]:
     changes = []
     if old.kind != new.kind:
         loosened = new.kind == model.POSITIONAL and old.kind in {model.POSITIONAL_ONLY, model.KEYWORD_ONLY}
-        changes.append(Change("parameter kind", path, f"{new.name} was {old.kind}, is {new.kind}", breaking=not loosened))
+        changes.append(
+            Change("parameter kind", path, f"{new.name} was {old.kind}, is {new.kind}", breaking=not loosened)
+        )
     if old.default == new.default:
         return changes
     if new.default is None:
@@ -232,7 +252,11 @@ def _follow(gone: Mapping[str, Item], fresh: Mapping[str, Item], body: Body) -> 
     for path, item in gone.items():
         if item.owner in gone:
             continue
-        same_name = [other for other in left.values() if other.definition.name == item.definition.name and other.owner not in fresh]
+        same_name = [
+            other
+            for other in left.values()
+            if other.definition.name == item.definition.name and other.owner not in fresh
+        ]
         near = [other for other in left.values() if other.owner == item.owner]
         best = _likest(item, [*same_name, *near], gone, fresh, body)
         if best:
@@ -260,7 +284,10 @@ def _likeness(item: Item, other: Item, gone: Mapping[str, Item], fresh: Mapping[
     if _kind(old) != _kind(new):
         return 0.0
     if old.kind == model.CLASS:
-        names = [{path.removeprefix(f"{one.path}.") for path in all_ if path.startswith(f"{one.path}.")} for one, all_ in ((item, gone), (other, fresh))]
+        names = [
+            {path.removeprefix(f"{one.path}.") for path in all_ if path.startswith(f"{one.path}.")}
+            for one, all_ in ((item, gone), (other, fresh))
+        ]
         together = names[0] | names[1]
         return len(names[0] & names[1]) / len(together) if together else float(old.name == new.name)
     if old.kind == model.ATTRIBUTE:
@@ -305,7 +332,11 @@ def used(changes: Iterable[Change], uses: Mapping[str, Iterable[str]], broken: I
     broken = set(broken)
     kept = []
     for change in changes:
-        touched = [path for path in uses if path == change.path or path.startswith(f"{change.path}.") or path == f"{change.path}.__init__"]
+        touched = [
+            path
+            for path in uses
+            if path == change.path or path.startswith(f"{change.path}.") or path == f"{change.path}.__init__"
+        ]
         if touched and change.kind != "added":
             tests = tuple(sorted({test for path in touched for test in uses[path]}))
             about_parameters = change.kind.startswith("parameter")

@@ -34,14 +34,16 @@ def draw(subject: str, predicted: Grid, replayed: Grid) -> dict[str, bytes]:
         mpl.rcParams.update(SETTINGS)
         figure = _figure(subject, predicted, replayed)
         png, svg = io.BytesIO(), io.BytesIO()
-        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
-        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})  # type: ignore[no-untyped-call]
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     return {"png": png.getvalue(), "svg": svg.getvalue()}
 
 
 def kinds(predicted: Grid, replayed: Grid) -> dict[tuple[str, str], str]:
     """Return for each cell how the two agree, or the kind of reason why they do not."""
-    cells = dict.fromkeys(((function, release) for function in replayed.functions for release in replayed.releases), UNJUDGED)
+    cells = dict.fromkeys(
+        ((function, release) for function in replayed.functions for release in replayed.releases), UNJUDGED
+    )
     for place in comparable(predicted, replayed):
         cells[place] = "fails" if fails(replayed.cells[place]) else "works"
     cells.update({(one.function, one.release): one.kind for one in disagreements(predicted, replayed)})
@@ -72,5 +74,7 @@ def _figure(subject: str, predicted: Grid, replayed: Grid) -> Figure:
 def _legend(figure: Figure, counts: Counter[str]) -> None:
     texts = {UNJUDGED: UNJUDGED, **AGREED, **{kind: f"{kind}: {text}" for kind, text in EXPLAINED.items()}}
     shown = [name for name in NAMES if counts[name]]
-    patches = [Patch(facecolor=COLOURS[name], edgecolor=LINE, label=f"{texts[name]} ({counts[name]:,})") for name in shown]
+    patches = [
+        Patch(facecolor=COLOURS[name], edgecolor=LINE, label=f"{texts[name]} ({counts[name]:,})") for name in shown
+    ]
     figure.legend(handles=patches, loc="lower left", fontsize=8, frameon=False, ncols=2)

@@ -50,7 +50,9 @@ def read_grid(path: Path) -> Grid:
     try:
         header, *lines = csv.reader(io.StringIO(path.read_bytes().decode(), newline=""), strict=True)
     except OSError as error:
-        message = f"{path} cannot be read ({error.strerror}): run `nox -s matrix` first, or name the folder with --results"
+        message = (
+            f"{path} cannot be read ({error.strerror}): run `nox -s matrix` first, or name the folder with --results"
+        )
         raise GridError(message) from error
     except (ValueError, csv.Error) as error:
         message = f"{path} is no table of verdicts ({error}): write it anew"
@@ -60,7 +62,9 @@ def read_grid(path: Path) -> Grid:
         message = f"{path} is no table of verdicts: its columns are not {', '.join(ROW_COLUMNS)} and releases"
         raise GridError(message)
     releases = tuple(header[width:])
-    cells = {(line[0], release): verdict for line in lines for release, verdict in zip(releases, line[width:], strict=True)}
+    cells = {
+        (line[0], release): verdict for line in lines for release, verdict in zip(releases, line[width:], strict=True)
+    }
     return Grid(tuple(GridRow(*line[:width]) for line in lines), releases, cells)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from matrix.diff import Change, parameter_changes
 from matrix.errors import CaliperError
 from matrix.signatures.callables import Signature, signature_of
-from matrix.signatures.lookup import Answer, Found, Missing, Namespace
+from matrix.signatures.lookup import Namespace
+from matrix.signatures.modules import Answer, Found, Missing
 from matrix.signatures.model import Definition, ReleaseSource
 
 
@@ -41,7 +42,9 @@ class Entry:
 
 
 def history(
-    path: str, releases: Sequence[ReleaseSource], verdicts: Mapping[str, str] | None = None,
+    path: str,
+    releases: Sequence[ReleaseSource],
+    verdicts: Mapping[str, str] | None = None,
     listing: Callable[[ReleaseSource], bool] = lambda release: release.reason is None,
 ) -> list[Entry]:
     """Return the releases in which signature, decorators, body or place of a function changed, oldest first.
@@ -82,7 +85,9 @@ def state_of(path: str, names: Namespace) -> State:
 def changes_between(before: State, after: State) -> list[str]:
     """Return in words how a function differs from what it was in the release before."""
     if after.place is None:
-        return ["unknown: " + after.unknown] if after.unknown and not before.unknown else ["gone"] if before.place else []
+        return (
+            ["unknown: " + after.unknown] if after.unknown and not before.unknown else ["gone"] if before.place else []
+        )
     if before.place is None:
         return [f"there, as {after.place}"]
     changes = [] if before.place == after.place else [f"moved from {before.place} to {after.place}"]

@@ -7,7 +7,8 @@ from typing import Any
 from matrix.rows import OK, CallRow
 from matrix.signatures.binding import bind, read_arguments
 from matrix.signatures.callables import Signature, signature_of
-from matrix.signatures.lookup import Answer, Found, ImportFails, Missing, Namespace, Unknown
+from matrix.signatures.lookup import Namespace
+from matrix.signatures.modules import Answer, Found, ImportFails, Missing, Unknown
 from matrix.signatures.model import CLASS, FUNCTION, LAMBDA, ReleaseSource
 
 Event = Mapping[str, Any]
@@ -56,7 +57,14 @@ def predict(release: ReleaseSource, calls: Sequence[Recorded], also: tuple[str, 
         event = call.event
         rows.append(
             CallRow(
-                release.version, call.profile, call.test, int(event["id"]), str(event["tier"]), call.function, verdict, detail
+                release.version,
+                call.profile,
+                call.test,
+                int(event["id"]),
+                str(event["tier"]),
+                call.function,
+                verdict,
+                detail,
             )
         )
     return rows

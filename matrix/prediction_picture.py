@@ -24,9 +24,7 @@ def table_of(subject: str, recorded_release: str, as_of: str, predicted: Grid) -
         Function(row.function, module_of(row.function), row.tier, tuple(row.profiles.split()), int(row.calls), 0)
         for row in predicted.rows
     )
-    cells = {
-        place: Cell(UNREPLAYABLE if verdict == UNKNOWN else verdict) for place, verdict in predicted.cells.items()
-    }
+    cells = {place: Cell(UNREPLAYABLE if verdict == UNKNOWN else verdict) for place, verdict in predicted.cells.items()}
     calls = pd.DataFrame(columns=["release", "tier", "verdict"])
     tests = pd.DataFrame(columns=["release", "gated"])
     ordered = tuple(sorted(functions, key=lambda row: (row.tier, row.module, row.function)))

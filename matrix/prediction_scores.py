@@ -41,7 +41,9 @@ class Disagreement:
 def comparable(predicted: Grid, replayed: Grid) -> list[Pair]:
     """Return the cells of both tables that replay could judge, in the order of the replay's table."""
     places = ((function, release) for function in replayed.functions for release in replayed.releases)
-    return [place for place in places if place in predicted.cells and MEANING[replayed.cells[place]].works != NO_JUDGEMENT]
+    return [
+        place for place in places if place in predicted.cells and MEANING[replayed.cells[place]].works != NO_JUDGEMENT
+    ]
 
 
 def next_newer(replayed: Grid) -> dict[Pair, str]:
@@ -77,10 +79,7 @@ def score(predicted: Grid, replayed: Grid) -> dict[str, Any]:
         "same_verdict": share(sum(predicted.cells[place] == replayed.cells[place] for place in places), len(places)),
         "does_not_work": _by_guess(guesses, replayed, places, changes, lambda verdict: verdict in NEGATIVE),
         "any_failure": _by_guess(guesses, replayed, places, changes, fails),
-        "verdicts": {
-            name: _measure(predicted.cells, replayed, places, lambda verdict, name=name: verdict == name)
-            for name in (*NEGATIVE, OK)
-        },
+        "verdicts": {name: _measure(predicted.cells, replayed, places, is_verdict(name)) for name in (*NEGATIVE, OK)},
         "confusion": _confusion(predicted, replayed, places),
         "releases": [_release(predicted, replayed, places, release) for release in replayed.releases],
         "disagreements": dict(sorted(Counter(one.kind for one in disagreements(predicted, replayed)).items())),
@@ -90,6 +89,11 @@ def score(predicted: Grid, replayed: Grid) -> dict[str, Any]:
 def fails(verdict: str) -> bool:
     """Tell whether a verdict, of replay or predicted, means "does not work"."""
     return verdict != UNKNOWN and MEANING[verdict].works == NO
+
+
+def is_verdict(name: str) -> Callable[[str], bool]:
+    """Return what tells whether a verdict is the one of that name."""
+    return lambda verdict: verdict == name
 
 
 def _by_guess(
@@ -108,9 +112,7 @@ def _by_guess(
     }
 
 
-def _measure(
-    cells: Cells, replayed: Grid, places: Sequence[Pair], positive: Callable[[str], bool]
-) -> dict[str, Any]:
+def _measure(cells: Cells, replayed: Grid, places: Sequence[Pair], positive: Callable[[str], bool]) -> dict[str, Any]:
     """Return the scores of one guess about one class of verdicts; functions are the groups that are resampled."""
     by_function: dict[str, list[Pair]] = {}
     for place in places:
@@ -135,7 +137,7 @@ def _release(predicted: Grid, replayed: Grid, places: Sequence[Pair], release: s
     """Return the scores of one release: in all, and for each class of verdicts."""
     here = [place for place in places if place[1] == release]
     classes: dict[str, Callable[[str], bool]] = {"does_not_work": lambda verdict: verdict in NEGATIVE}
-    classes |= {name: lambda verdict, name=name: verdict == name for name in (*NEGATIVE, OK)}  # type: ignore[misc]
+    classes |= {name: is_verdict(name) for name in (*NEGATIVE, OK)}
     measured = {
         name: _measure(predicted.cells, replayed, here, positive)
         for name, positive in classes.items()
@@ -158,10 +160,8 @@ def disagreements(predicted: Grid, replayed: Grid) -> list[Disagreement]:
 def _kind(said: str, true: str) -> str | None:
     if said == true or (said == OK and not fails(true)):
         return None
-    if said == UNKNOWN:
-        return UNREAD
-    if said in NEGATIVE and true in NEGATIVE:
-        return OTHER_VERDICT
+    if said == UNKNOWN or {said, true} <= set(NEGATIVE):
+        return UNREAD if said == UNKNOWN else OTHER_VERDICT
     if "import-error" in {said, true}:
         return ENVIRONMENT
     if true == "blocked":

@@ -11,7 +11,8 @@ from matrix.commands.options import add_subject_options, built, database
 from matrix.diff import Change, compare, used
 from matrix.predict import NEGATIVE, Predictor, predict, recorded_calls
 from matrix.signatures import store
-from matrix.signatures.lookup import Found, Namespace
+from matrix.signatures.lookup import Namespace
+from matrix.signatures.modules import Found
 from matrix.signatures.model import ReleaseSource
 from matrix.trace import read_trace
 

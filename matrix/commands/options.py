@@ -13,9 +13,13 @@ def add_subject_options(parser: argparse.ArgumentParser, examples: str) -> None:
     """Declare which package it is about, and where the list of releases and the database are."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = examples
-    parser.add_argument("--subject", default="oras", metavar="NAME", help="the package, or its .toml file (default: oras)")
+    parser.add_argument(
+        "--subject", default="oras", metavar="NAME", help="the package, or its .toml file (default: oras)"
+    )
     parser.add_argument("--list", type=Path, metavar="FILE", help="the releases (default: traces/NAME.releases.json)")
-    parser.add_argument("--database", type=Path, metavar="FILE", help="signatures.sqlite (default: in the cache folder)")
+    parser.add_argument(
+        "--database", type=Path, metavar="FILE", help="signatures.sqlite (default: in the cache folder)"
+    )
 
 
 def name_of(options: argparse.Namespace) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ def grid_of(rows: Sequence[CallRow], releases: Sequence[str], replayed: Grid | N
     found = {place: verdict for place, (verdict, _) in cells(rows).items()}
     before = replayed.rows if replayed else _rows(rows)
     columns = replayed.releases if replayed else tuple(releases)
-    shown = {(row.function, release): found.get((row.function, release), "unknown") for row in before for release in columns}
+    shown = {
+        (row.function, release): found.get((row.function, release), "unknown") for row in before for release in columns
+    }
     return Grid(before, columns, shown)
 
 
@@ -92,9 +95,8 @@ def _rows(rows: Sequence[CallRow]) -> tuple[GridRow, ...]:
 def _score(folder: Path, predicted: Grid, replayed: Grid) -> dict[str, Any]:
     scored = score(predicted, replayed)
     merge_scores(folder / "accuracy.json", "predictions", scored)
-    lines = ["function,release,predicted,replayed,kind"]
-    for one in disagreements(predicted, replayed):
-        lines.append(f"{one.function},{one.release},{one.predicted},{one.replayed},{one.kind}")
+    cells_told = [astuple(one) for one in disagreements(predicted, replayed)]
+    lines = [",".join(line) for line in [("function", "release", "predicted", "replayed", "kind"), *cells_told]]
     atomic_write(folder / "disagreements.csv", ("\n".join(lines) + "\n").encode())
     return scored
 
@@ -126,7 +128,9 @@ def _json(predicted: Grid, scored: Mapping[str, Any] | None) -> str:
 def _text(folder: Path, predicted: Grid, scored: Mapping[str, Any] | None) -> str:
     verdicts = list(predicted.cells.values())
     counts = ", ".join(f"{verdicts.count(name):,} {name}" for name in sorted(set(verdicts)))
-    lines = [f"{folder / 'predictions.csv'}: {len(predicted.rows)} functions on {len(predicted.releases)} releases: {counts}"]
+    lines = [
+        f"{folder / 'predictions.csv'}: {len(predicted.rows)} functions on {len(predicted.releases)} releases: {counts}"
+    ]
     if scored is None:
         return "\n".join([*lines, f"no {folder / 'matrix.csv'} to score against: run `nox -s matrix` first"])
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in scored["disagreements"].items())

@@ -84,7 +84,11 @@ def _wheel_place(name: str) -> str | None:
 
 def _is_module(parts: tuple[str, ...]) -> bool:
     """Tell whether the path can be imported: every part of it is an identifier."""
-    return bool(parts) and parts[-1].endswith(SUFFIX) and all(part.isidentifier() for part in (*parts[:-1], parts[-1][:-3]))
+    return (
+        bool(parts)
+        and parts[-1].endswith(SUFFIX)
+        and all(part.isidentifier() for part in (*parts[:-1], parts[-1][:-3]))
+    )
 
 
 def _limit(path: Path, sizes: Mapping[str, int]) -> Iterator[str]:
@@ -119,7 +123,8 @@ def _read_sdist(path: Path) -> Archive:
     """Read a zip or tar sdist: its single top folder is what a build starts from."""
     contents = _zip_contents(path) if path.suffix == ".zip" else _tar_contents(path)
     inside = {name.partition("/")[2]: data for name, data in contents.items() if "/" in name}
-    egg_info = next((name[: -len("top_level.txt")] for name in sorted(inside) if name.endswith("egg-info/top_level.txt")), "")
+    found = [name for name in sorted(inside) if name.endswith("egg-info/top_level.txt")]
+    egg_info = found[0].removesuffix("top_level.txt") if found else ""
     root = _source_root(inside)
     tops = set(inside.get(f"{egg_info}top_level.txt", b"").decode("utf-8", "replace").split()) if egg_info else set()
     files = [_file(name.removeprefix(root), data) for name, data in inside.items() if _installed(name, root, tops)]
@@ -130,7 +135,7 @@ def _read_sdist(path: Path) -> Archive:
 
 
 def _source_root(inside: Mapping[str, bytes]) -> str:
-    """Return the folder that packages lie in: ``package_dir`` of setup.cfg, else ``src/`` where it is used, else the top."""
+    """Return the folder of the packages: ``package_dir`` of setup.cfg, else ``src/`` where it is used, else the top."""
     config = configparser.ConfigParser(interpolation=None)
     try:
         config.read_string(inside.get("setup.cfg", b"").decode("utf-8", "replace"))

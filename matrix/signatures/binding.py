@@ -85,7 +85,10 @@ def _bind_keywords(
 
 
 def _shifted(
-    places: Sequence[Parameter], given: Sequence[Argument], parameters: Sequence[Parameter], arguments: Sequence[Argument]
+    places: Sequence[Parameter],
+    given: Sequence[Argument],
+    parameters: Sequence[Parameter],
+    arguments: Sequence[Argument],
 ) -> Binding | None:
     """Return where a positional argument lands on another parameter than it met when it was recorded.
 

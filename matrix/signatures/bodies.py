@@ -36,7 +36,9 @@ def walk_scope(nodes: Iterable[ast.AST]) -> list[ast.AST]:
 def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
     """Return the statements of a body but its docstring."""
     first = body[0] if body else None
-    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    documented = (
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
     return body[1:] if documented else body
 
 
@@ -113,7 +115,7 @@ def _local_names(body: Body) -> set[str | None]:
     for node in body.nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             local.add(node.id)
-        elif isinstance(node, (*Function.__args__, ast.ClassDef, ast.ExceptHandler)):
+        elif isinstance(node, Function | ast.ClassDef | ast.ExceptHandler):
             local.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             local.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)

@@ -63,7 +63,10 @@ def chosen_file(release: Release) -> ReleaseFile:
 
     def rank(file: ReleaseFile) -> tuple[int, str]:
         pure = file.filename.endswith("-none-any.whl")
-        return (0 if pure else 1 if file.packagetype == "bdist_wheel" else 2 if file.packagetype == "sdist" else 3, file.filename)
+        return (
+            0 if pure else 1 if file.packagetype == "bdist_wheel" else 2 if file.packagetype == "sdist" else 3,
+            file.filename,
+        )
 
     return min(release.files, key=rank)
 

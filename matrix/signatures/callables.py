@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from matrix.signatures import model
 from matrix.signatures.bodies import BARE, CALLED, UPDATES, dotted
 from matrix.signatures.generated import FIELD_BASES, dataclass_options, field_parameters
-from matrix.signatures.lookup import Answer, Found, Namespace, Unknown
+from matrix.signatures.lookup import Namespace
+from matrix.signatures.modules import Answer, Found, Unknown
 from matrix.signatures.model import Definition, Parameter
 
 # Decorators that leave the parameters as they are, by where they come from.
@@ -46,7 +47,9 @@ def signature_of(names: Namespace, found: Found, *, on_class: bool = False) -> S
     definition = found.definition
     if definition is None:
         return Unknown(f"{found.path} is a module")
-    answers = [_one(names, replace(found, definition=one, others=()), on_class=on_class) for one in (definition, *found.others)]
+    answers = [
+        _one(names, replace(found, definition=one, others=()), on_class=on_class) for one in (definition, *found.others)
+    ]
     known = {answer.parameters for answer in answers if isinstance(answer, Signature)}
     if len(answers) > 1 and (len(known) != 1 or not all(isinstance(answer, Signature) for answer in answers)):
         return Unknown(f"{found.path} is defined in {len(answers)} ways, under conditions")
@@ -77,7 +80,10 @@ def _builtin(found: Found) -> Signature | Unknown:
     except (TypeError, ValueError):
         return Unknown(f"{name} is built in and tells no signature")
     kinds = dict(zip(inspect._ParameterKind, model.PARAMETER_KINDS, strict=True))  # noqa: SLF001 # their order is documented
-    read = [Parameter(one.name, kinds[one.kind], None if one.default is one.empty else repr(one.default)) for one in parameters]
+    read = [
+        Parameter(one.name, kinds[one.kind], None if one.default is one.empty else repr(one.default))
+        for one in parameters
+    ]
     return Signature(tuple(read), "function")
 
 
@@ -148,7 +154,9 @@ def keeps(names: Namespace, decorator: Found, *, called: bool) -> bool:
     if definition.kind != model.CLASS or called:
         return False
     order, gap = names.mro(decorator)
-    scopes = [names.scope(one.module, one.definition.qualname) for one in order if one.definition and one.module != "builtins"]
+    scopes = [
+        names.scope(one.module, one.definition.qualname) for one in order if one.definition and one.module != "builtins"
+    ]
     makers = [scope["__init__"][0] for scope in scopes if "__init__" in scope]
     calls = [scope["__call__"][0] for scope in scopes if "__call__" in scope]
     takes_all = bool(calls) and {model.VAR_POSITIONAL, model.VAR_KEYWORD} <= {one.kind for one in calls[0].parameters}

@@ -21,6 +21,7 @@ FACTS: dict[str, object] = {
     "sys.platform": sys.platform,
     "sys.implementation.name": sys.implementation.name,
     "os.name": os.name,
+    **{f"sys.platform.startswith('{name}')": sys.platform.startswith(name) for name in ("linux", "darwin", "win")},
     "__debug__": True,
     "__name__": "",
 }
@@ -77,9 +78,11 @@ def _value(node: ast.expr) -> object:
         return _combine(node)
     if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in COMPARISONS:
         return COMPARISONS[type(node.ops[0])](_value(node.left), _value(node.comparators[0]))
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == "sys.platform.startswith":
-        return sys.platform.startswith(str(_value(node.args[0])))
-    text = ast.unparse(node)
+    return _fact(ast.unparse(node))
+
+
+def _fact(text: str) -> object:
+    """Return what is known by its source."""
     if text not in FACTS:
         raise _UndecidedError(text)
     return FACTS[text]

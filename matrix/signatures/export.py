@@ -5,7 +5,8 @@ from typing import Any
 
 from matrix.signatures import model
 from matrix.signatures.callables import Signature, signature_of
-from matrix.signatures.lookup import Found, Namespace
+from matrix.signatures.lookup import Namespace
+from matrix.signatures.modules import Found
 from matrix.signatures.model import Definition, ReleaseSource
 
 

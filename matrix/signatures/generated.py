@@ -3,7 +3,8 @@
 import ast
 
 from matrix.signatures import model
-from matrix.signatures.lookup import Found, Namespace, Unknown
+from matrix.signatures.lookup import Namespace
+from matrix.signatures.modules import Found, Unknown
 from matrix.signatures.model import Definition, Parameter
 
 FIELD_BASES = {"NamedTuple", "typing.NamedTuple"}
@@ -11,7 +12,7 @@ FACTORY = "<factory>"
 
 
 def dataclass_options(names: Namespace, found: Found) -> dict[str, str] | Unknown | None:
-    """Return what ``@dataclass(...)`` is given, as source; None for a class that is not one, or makes no ``__init__``."""
+    """Return what ``@dataclass(...)`` is given, as source; None for a class that gets no ``__init__`` by it."""
     definition = found.definition
     for source in definition.decorators if definition else ():
         name, _, _ = source.partition("(")

@@ -9,102 +9,21 @@ from griffe import c3linear_merge
 
 from matrix.signatures import model
 from matrix.signatures.conditions import decide
-from matrix.signatures.installed import STANDARD, declared_modules, installed_source, is_installed
-from matrix.signatures.model import Definition, Import, ReleaseSource, Source
+from matrix.signatures.model import Definition, Import
+from matrix.signatures.modules import Answer, Found, ImportFails, Missing, Modules, Unknown
 
 # An alias of an alias of an alias ...: nothing that is imported in earnest goes further.
 MAX_HOPS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A module (without a definition), or what a definition makes; ``others`` are the ways it may be made instead.
-
-    ``owner`` is the class that it was found in.
-    """
-
-    module: str
-    definition: Definition | None = None
-    others: tuple[Definition, ...] = ()
-    owner: "Found | None" = None
-
-    @property
-    def kind(self) -> str:
-        """``module``, or the definition's kind."""
-        return "module" if self.definition is None else self.definition.kind
-
-    @property
-    def path(self) -> str:
-        """Where it is defined."""
-        return self.module if self.definition is None else f"{self.module}.{self.definition.qualname}"
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """There is no such thing: ``path`` is what could not be found."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class ImportFails:
-    """It cannot be imported: ``module`` is not among the release and its declared dependencies."""
-
-    module: str
-    importer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """Reading does not tell."""
-
-    reason: str
-
-
-Answer = Found | Missing | ImportFails | Unknown
-
-
 @dataclass(slots=True)
-class Namespace:
-    """One release's names. ``also`` are distributions that lie beside it without being declared."""
+class Namespace(Modules):
+    """One release's names."""
 
-    release: ReleaseSource
-    also: tuple[str, ...] = ()
     _scopes: dict[tuple[str, str], dict[str, list[Definition]]] = field(default_factory=dict)
     _importing: dict[str, ImportFails | None] = field(default_factory=dict)
 
-    # Modules
-
-    def source(self, module: str) -> Source | None:
-        """Return the module of the release, or of what is installed."""
-        return self.release.modules.get(module) or (None if self.owns(module) else installed_source(module))
-
-    def owns(self, module: str) -> bool:
-        """Tell whether the module's top-level package belongs to the release."""
-        top = module.partition(".")[0]
-        return any(name == top or name.startswith(f"{top}.") for name in self.release.modules)
-
-    def is_module(self, path: str) -> bool | None:
-        """Tell whether there is such a module (a namespace package counts); None where that is not known."""
-        if path in self.release.modules or any(name.startswith(f"{path}.") for name in self.release.modules):
-            return True
-        if self.owns(path):
-            return False
-        if is_installed(path):
-            return True
-        return False if is_installed(path.partition(".")[0]) else None
-
-    def importable(self, module: str) -> bool | None:
-        """Tell whether importing the module finds it with only the declared dependencies installed."""
-        top = module.partition(".")[0]
-        if self.owns(module):
-            return self.is_module(module)
-        if top in STANDARD:
-            return True if "." not in module else self.is_module(module)
-        declared, complete = declared_modules((*self.release.requires, *self.also))
-        if top in declared:
-            return self.is_module(module) is not False
-        return False if complete else None
+    # Imports
 
     def import_failure(self, module: str) -> ImportFails | None:
         """Return why importing the module fails, None where it does not or is not known to.
@@ -151,7 +70,9 @@ class Namespace:
         """Tell whether the imports in the ``try`` at that line work."""
         source = self.source(module)
         imports = [item for item in source.imports if not item.deferred] if source else []
-        inside = [item for item in imports if any(guard.branch == "try" and guard.line == line for guard in item.guards)]
+        inside = [
+            item for item in imports if any(guard.branch == "try" and guard.line == line for guard in item.guards)
+        ]
         answers = [self._import_works(item) for item in inside]
         return False if False in answers else None if None in answers else True
 
@@ -270,7 +191,11 @@ class Namespace:
             return found
         if definition.kind == model.ALIAS:
             target = definition.target or ""
-            return Unknown(f"{found.path} is imported from above the top") if target.startswith(".") else self.resolve(target, hops + 1)
+            return (
+                Unknown(f"{found.path} is imported from above the top")
+                if target.startswith(".")
+                else self.resolve(target, hops + 1)
+            )
         if definition.kind == model.ATTRIBUTE and definition.value and hops < MAX_HOPS:
             other = self.expression(found.module, definition.value, hops + 1)
             if isinstance(other, Found) and other.kind in {model.FUNCTION, model.CLASS, model.LAMBDA}:
@@ -327,7 +252,9 @@ class Namespace:
         order, gap = self.mro(holder)
         for owner in order:
             if owner.module == "builtins":
-                if hasattr(getattr(builtins, owner.path.removeprefix("builtins."), None), name) and name not in vars(object):
+                if hasattr(getattr(builtins, owner.path.removeprefix("builtins."), None), name) and name not in vars(
+                    object
+                ):
                     return Found("builtins", Definition(name, model.ATTRIBUTE, 0, 0), owner=owner)
                 continue
             found = self.scope(owner.module, owner.definition.qualname if owner.definition else "").get(name)
@@ -338,7 +265,12 @@ class Namespace:
         if name in vars(object):
             return Found("builtins", Definition(f"object.{name}", model.ATTRIBUTE, 0, 0), owner=holder)
         dynamic = "__getattr__", "__getattribute__"
-        if any(method in self.scope(one.module, one.definition.qualname) for one in order if one.definition for method in dynamic):
+        if any(
+            method in self.scope(one.module, one.definition.qualname)
+            for one in order
+            if one.definition
+            for method in dynamic
+        ):
             return Unknown(f"{holder.path} makes its attributes at run time (__getattr__)")
         return Missing(f"{holder.path}.{name}")
 

@@ -65,14 +65,13 @@ def read_exports(tree: ast.Module) -> tuple[str, ...] | None:
     """
     names: list[str] | None = None
     for statement in tree.body:
+        call = statement.value if isinstance(statement, ast.Expr) else None
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         if any(dotted(target) == "__all__" for target in targets):
-            value = getattr(statement, "value", None)
-            kept = names if isinstance(statement, ast.AugAssign) else []
-            names = [*(kept or []), *_texts(value)]
-        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-            if dotted(statement.value.func) in {"__all__.extend", "__all__.append"}:
-                names = [*(names or []), *(text for argument in statement.value.args for text in _texts(argument))]
+            kept = names if isinstance(statement, ast.AugAssign) else None
+            names = [*(kept or []), *_texts(getattr(statement, "value", None))]
+        elif isinstance(call, ast.Call) and dotted(call.func) in {"__all__.extend", "__all__.append"}:
+            names = [*(names or []), *(text for argument in call.args for text in _texts(argument))]
     return None if names is None else tuple(names)
 
 
@@ -200,7 +199,7 @@ class Reader:
                 self._add(node, scope, bound, model.ALIAS, target=target)
 
     def absolute(self, module: str | None, level: int) -> str:
-        """Return the absolute name of what ``from ...module import`` names; what goes above the top starts with ``.``."""
+        """Return the module that ``from ...module import`` names; one above the top begins with a dot."""
         if level == 0:
             return module or ""
         parts = self.module.split(".")

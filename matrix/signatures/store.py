@@ -121,7 +121,8 @@ def _add_definition(connection: sqlite3.Connection, file: int, position: int, it
     marks = ", ".join("?" * len(row))
     identity = connection.execute(f"INSERT INTO definition VALUES (NULL, {marks})", row).lastrowid  # noqa: S608
     parameters = [
-        (identity, number, one.name, one.kind, one.default, one.annotation) for number, one in enumerate(item.parameters)
+        (identity, number, one.name, one.kind, one.default, one.annotation)
+        for number, one in enumerate(item.parameters)
     ]
     connection.executemany("INSERT INTO parameter VALUES (?, ?, ?, ?, ?, ?)", parameters)
     roles = {"decorator": item.decorators, "base": item.bases, "call": item.calls}
@@ -212,7 +213,8 @@ def _load_definitions(connection: sqlite3.Connection, files: set[int]) -> defaul
     guards = _grouped(connection.execute("SELECT * FROM guard ORDER BY definition, position"))
     found: defaultdict[int, list[Definition]] = defaultdict(list)
     for row in connection.execute("SELECT * FROM definition ORDER BY file, position"):
-        identity, file, _, qualname, kind, _, line, end, target, value, annotation, body, *flags, wraps = row
+        identity, file, _, qualname, kind, _, line, end, target, value, annotation, body, *rest = row
+        is_async, is_generator, is_overload, on_instance, wraps = rest
         if file not in files:
             continue
         roles = {"decorator": [], "base": [], "call": []}  # type: dict[str, list[str]]
@@ -220,12 +222,26 @@ def _load_definitions(connection: sqlite3.Connection, files: set[int]) -> defaul
             roles[str(role)].append(str(source))
         found[file].append(
             Definition(
-                qualname, kind, line, end, tuple(Guard(*one[1:]) for one in guards[identity]),  # type: ignore[arg-type]
-                tuple(Parameter(*one[1:]) for one in parameters[identity]),  # type: ignore[arg-type]
-                tuple(roles["decorator"]), tuple(roles["base"]), target, value, annotation, body,
-                *map(bool, flags), wraps=wraps, calls=tuple(roles["call"]),
+                qualname=qualname,
+                kind=kind,
+                line=line,
+                end_line=end,
+                guards=tuple(Guard(*one[1:]) for one in guards[identity]),  # type: ignore[arg-type]
+                parameters=tuple(Parameter(*one[1:]) for one in parameters[identity]),  # type: ignore[arg-type]
+                decorators=tuple(roles["decorator"]),
+                bases=tuple(roles["base"]),
+                target=target,
+                value=value,
+                annotation=annotation,
+                body=body,
+                is_async=bool(is_async),
+                is_generator=bool(is_generator),
+                is_overload=bool(is_overload),
+                on_instance=bool(on_instance),
+                wraps=wraps,
+                calls=tuple(roles["call"]),
             )
-        )  # fmt: skip
+        )
     return found
 
 

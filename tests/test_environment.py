@@ -16,7 +16,6 @@ from matrix.environment import EnvironmentError as NoEnvironmentError
 from matrix.environment import conflicts, prepare, read_environment, shared_folder
 from matrix.index import fetch_releases
 from matrix.installer import InstallerError, InstallError, failure, make_environment, normal, one_line, reason
-from matrix.plain_import import plain_import
 from matrix.releases import ReleaseList
 
 AS_OF = date(2024, 6, 1)
@@ -251,30 +250,6 @@ def test_conflicts_of_the_shared_folder_are_told(venv: Path, releases: ReleaseLi
     later = shared_folder(["extra"], there, "2025-06-01", tmp_path)
     assert later is not None
     assert conflicts(later, there) == []  # its requirement is for another Python
-
-
-def test_a_plain_import_names_what_is_missing(venv: Path, releases: ReleaseList) -> None:
-    """A release that does not declare what it imports says so; a module that came later is no answer."""
-    fine = prepare(venv, "demo", releases.find("1.0"), releases.as_of)
-    assert plain_import(fine.python, ["demo"], ["demo", "demo.later"]) == "yes"
-    lacking = prepare(venv, "demo", releases.find("1.1"), releases.as_of)
-    assert plain_import(lacking.python, ["demo"], ["demo"]) == "no: needs extra"
-
-
-@pytest.mark.parametrize(
-    ("source", "answer"),
-    [
-        ("print('hello')", "yes"),
-        ("raise ValueError('in /home/me/x.py\\nline 2')", "no: ValueError: in x.py line 2"),
-        ("import sys; sys.exit(3)", "no: SystemExit: 3"),
-        ("import os; os._exit(3)", "no: the import ends the process (status 3)"),
-        ("import importlib; importlib.import_module('nothing.there')", "no: needs nothing"),
-    ],
-)
-def test_a_plain_import_survives_what_a_module_does(venv: Path, source: str, answer: str) -> None:
-    """Whatever happens at import is told in one line without paths."""
-    (environment.site_packages(venv) / "demo.py").write_text(source)
-    assert plain_import(venv / "bin" / "python", ["demo"], ["demo"]) == answer
 
 
 def test_uv_is_found_and_missed(monkeypatch: pytest.MonkeyPatch) -> None:

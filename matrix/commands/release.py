@@ -4,24 +4,24 @@ The sessions of the noxfile run this; what they pass by options has defaults for
 """
 
 import argparse
-import gzip
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matrix import cli, environment, installer, staleness
+from matrix.errors import CaliperError
 from matrix.files import atomic_write
-from matrix.plain_import import YES, plain_import
 from matrix.processes import die_with_parent, end_on_terminate
 from matrix.releases import Release, ReleaseList, read_releases
 from matrix.subject import FOLDER, Subject, load_subject
 
 FORMAT = 1
 REPLAYED, INSTALL_ERROR = "replayed", "install-error"
+YES = "yes"
 EXAMPLES = """\
 examples:
   caliper-matrix release 0.2.30 --venv /tmp/v
@@ -41,6 +41,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trace", type=Path, action="append", metavar="FILE", help="(default: those in traces/)")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="(default: .nox/.cache/caliper/NAME)")
     parser.add_argument("--json", action="store_true", help="print the run file's path and facts as JSON")
+
+
+class NoTraceError(CaliperError):
+    """There is nothing to replay."""
+
+    def __init__(self, name: str) -> None:
+        """Say how to get a trace."""
+        super().__init__(
+            f"there is no trace of {name} in traces/; `caliper-matrix record` makes one, --trace names one"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
     began = time.time()
     subject = load_subject(options.subject)
     plan = _plan(options, subject)
+    if not plan.traces:
+        raise NoTraceError(subject.name)
     listed = read_releases(plan.releases)
     release = listed.find(options.release)
     inputs = staleness.inputs(plan, release.version)
@@ -109,7 +121,7 @@ def _judge(subject: Subject, plan: staleness.Plan, listed: ReleaseList, release:
         status=REPLAYED,
         reason="",
         installed=release.version,
-        plain_import=plain_import(there.python, subject.modules, imported_modules(plan.traces, subject.modules)),
+        plain_import=_plain_import(profiles),
         python=there.python_version,
         resolved=dict(there.packages),
         conflicts=environment.conflicts(also, there) if also else [],
@@ -130,15 +142,10 @@ def _replay(
         return replay_release(subject, release.version, there.python.absolute(), traces, also, Path(work))
 
 
-def imported_modules(traces: Sequence[Path], own: Sequence[str]) -> set[str]:
-    """Return the subject's modules that the recorded code imported, of traces that were validated before."""
-    found: set[str] = set()
-    for trace in traces:
-        with gzip.open(trace) as lines:
-            # Few of many lines are imports: the others need not be parsed.
-            events = [json.loads(line) for line in lines if b'"import"' in line]
-        found |= {event["module"] for event in events if event.get("e") == "import" and not event.get("optional")}
-    return {module for module in found if module.split(".")[0] in own}
+def _plain_import(profiles: Mapping[str, Any]) -> str:
+    """Return whether the release imports with what it declares and nothing else: ``yes``, or ``no:`` and why."""
+    problems = [profile["plain_import"] for profile in profiles.values() if profile["plain_import"]]
+    return f"no: {problems[0]}" if problems else YES
 
 
 def _keep(plan: staleness.Plan, result: Run, inputs: dict[str, Any]) -> int:

@@ -279,7 +279,7 @@ def _labels(axes: Axes, layout: _Layout) -> None:
             _text(axes, MARGIN, y + MODULE_HEIGHT - 10, what, TEXT, weight="bold")
         else:
             count = sum(row.tier == what for row in layout.table.functions)
-            text = f"{TIERS[what].format(subject=layout.table.subject)}  ·  {what}, {count} functions"
+            text = f"{TIERS[what].format(subject=layout.table.subject)}  ·  {what}, {count} function{'s' * (count != 1)}"
             _text(axes, MARGIN, y + SECTION_HEIGHT - 15, text, HEADING, weight="bold", color=BAR)
     _lines(axes, rules, LINE)
 

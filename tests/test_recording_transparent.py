@@ -316,7 +316,7 @@ def test_import_forms(same: Compare) -> None:
     program = """
 import importlib, importlib.util, runpy
 print(importlib.reload(plain).counter, plain.__spec__.origin == plain.__file__, plain.__cached__ == plain.__spec__.cached)
-print(importlib.util.find_spec("cases.objects").origin.endswith("objects.py"), type(plain.__loader__).__name__)
+print(importlib.util.find_spec("cases.objects").origin.endswith("objects.py"), isinstance(plain.__loader__, importlib.machinery.SourceFileLoader))
 print(sorted(runpy.run_module("cases.plain"))[:3], importlib.util.find_spec("cases.nothing"))
 """
     same(program)

@@ -100,7 +100,8 @@ def prepare(venv: Path, subject: str, release: Release, as_of: str) -> Environme
     installed = environment.packages.get(canonicalize_name(subject))
     if installed != release.version:
         raise EnvironmentError(venv, f"holds {subject} {installed}, not {release.version}")
-    atomic_write(venv / STAMP, json.dumps({"inputs": inputs}).encode())
+    if _stamped(venv) != inputs:  # an environment that is complete may lie on a disk that cannot be written
+        atomic_write(venv / STAMP, json.dumps({"inputs": inputs}).encode())
     return environment
 
 

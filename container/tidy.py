@@ -1,0 +1,56 @@
+"""Leave in the image what a run needs: no tests of libraries, no runs, one copy of each compiled module.
+
+The environments share the files of their packages by hard links, but each compiled its own bytecode when the build ran
+the matrix. Bytecode of the same source is the same but for the path in it, which Python mends when it loads it.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+# The suites of the large libraries: a third of what they take.
+SUITES = ("pandas/tests", "numpy/*/tests", "numpy/tests", "matplotlib/tests", "mpl_toolkits/*/tests")
+# What the run that filled the environments left: the next one is to do the whole job, as it would anywhere.
+RUNS = (".nox/.cache/caliper/*/runs", ".nox/.cache/caliper/*/*.stamp.json")
+
+
+def remove(folder: Path, patterns: tuple[str, ...]) -> None:
+    """Remove all that matches in ``folder``."""
+    for path in [path for pattern in patterns for path in folder.glob(pattern)]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def share_bytecode(folder: Path) -> int:
+    """Make the bytecode of sources that are one file one file, and return how many bytes that frees."""
+    first: dict[tuple[int, str], Path] = {}
+    freed = 0
+    for compiled in sorted(folder.rglob("__pycache__/*.pyc")):
+        name, tag, _ = compiled.name.split(".", 2)
+        try:
+            source = (compiled.parent.parent / f"{name}.py").stat()
+        except FileNotFoundError:
+            compiled.unlink()
+            continue
+        kept = first.setdefault((source.st_ino, tag), compiled)
+        if kept != compiled and not kept.samefile(compiled):
+            freed += compiled.stat().st_size
+            compiled.unlink()
+            compiled.hardlink_to(kept)
+    return freed
+
+
+def main() -> int:
+    """Tidy the folder that is given."""
+    folder = Path(sys.argv[1])
+    for packages in folder.glob(".nox/engine/lib/python*/site-packages"):
+        remove(packages, SUITES)
+    remove(folder, RUNS)
+    print(f"{share_bytecode(folder / '.nox') >> 20} MB of bytecode shared")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

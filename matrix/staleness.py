@@ -122,16 +122,18 @@ def _shared_inputs(plan: Plan, as_of: str) -> dict[str, Any]:
     }
 
 
-def code_used(began: float, root: Path = PACKAGE) -> dict[str, str]:
-    """Return the digest of each file of ours that this process has loaded, and of the agent, by path below ``root``.
+def code_used(began: float) -> dict[str, str]:
+    """Return the digest of each file of ours that this process has loaded, and of the agent, by path.
 
     Asked at the end of a run: whatever had a part in it is there, and no list of files has to be kept by hand. A file
     that was written after the run ``began`` (seconds since 1970) gets a digest that no file has.
     """
     loaded = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
-    files = {path for path in loaded if path.suffix == ".py" and path.is_relative_to(root)} | set(AGENT.rglob("*.py"))
+    files = {path for path in loaded if path.suffix == ".py" and path.is_relative_to(PACKAGE)} | set(
+        AGENT.rglob("*.py")
+    )
     return {
-        path.relative_to(root).as_posix(): "changed" if path.stat().st_mtime > began else file_digest(path)
+        path.relative_to(PACKAGE).as_posix(): "changed" if path.stat().st_mtime > began else file_digest(path)
         for path in sorted(files)
     }
 

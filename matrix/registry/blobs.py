@@ -19,7 +19,7 @@ async def get(store: Store, request: Request, name: str, digest: str) -> Respons
 
 def serve(store: Store, request: Request, digest: str) -> Response:
     """Return content, whichever repository holds it, or the range of it that is asked for."""
-    size = store.content.size(digest)
+    file, size = store.content.file(digest), store.content.size(digest)
     headers = {
         "Content-Type": "application/octet-stream",
         "Docker-Content-Digest": digest,
@@ -30,10 +30,10 @@ def serve(store: Store, request: Request, digest: str) -> Response:
         return Response(304, headers)
     part = grammar.parse_range(request.headers.get("range"), size)
     if part is None:
-        return Response(200, headers, file=store.content.path(digest), length=size)
+        return Response(200, headers, file=file, length=size)
     first, length = part
     headers["Content-Range"] = f"bytes {first}-{first + length - 1}/{size}"
-    return Response(206, headers, file=store.content.path(digest), start=first, length=length)
+    return Response(206, headers, file=file, start=first, length=length)
 
 
 async def delete(store: Store, request: Request, name: str, digest: str) -> Response:  # noqa: ARG001
@@ -126,7 +126,8 @@ def _created(request: Request, name: str, digest: str) -> Response:
 def progress(request: Request, upload: Upload) -> dict[str, str]:
     """Return the headers that tell where an upload goes on, and how far it is."""
     return {
-        "Location": f"{request.origin}/v2/{upload.repository}/blobs/uploads/{upload.key}",
+        # A query, as docker-registry gives: oras 0.0.1 and 0.0.11 put `&digest=` behind whatever they get.
+        "Location": f"{request.origin}/v2/{upload.repository}/blobs/uploads/{upload.key}?_state={upload.key}",
         "Range": f"0-{max(upload.offset - 1, 0)}",
         "Docker-Upload-UUID": upload.key,
     }

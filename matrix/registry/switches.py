@@ -90,7 +90,7 @@ class LocationQuery(Switch):
 
     async def after(self, store: Store, request: Request, route: Route, response: Response) -> None:  # noqa: D102, ARG002
         if "Docker-Upload-UUID" in response.headers:
-            response.headers["Location"] += f"?{_SIGNIFICANT_QUERY}"
+            response.headers["Location"] = f"{response.headers['Location'].partition('?')[0]}?{_SIGNIFICANT_QUERY}"
 
 
 class LocationPerChunk(Switch):

@@ -90,6 +90,7 @@ def define(subject: str | Path, *, folder: str | Path, source: str | Path | None
         _define_engine(engine)
     _define_release(engine, plan)
     _define_matrix(engine, plan, stale)
+    _define_record(engine, plan)
     _define_data(engine, plan)
 
 
@@ -223,14 +224,31 @@ def _define_matrix(engine: Engine, plan: staleness.Plan, stale: Sequence[str]) -
         staleness.stamp_results(plan, began)
 
 
+def _define_record(engine: Engine, plan: staleness.Plan) -> None:
+    as_of, entries = staleness.listed_releases(plan.releases)
+    judged = [entry.version for entry in entries if entry.judged]
+
+    @nox.session(name="record", python=plan.python, reuse_venv=False, default=False, requires=engine.needed)
+    def record(session: nox.Session) -> None:
+        """Record the suite of the latest release anew, each profile (-- PROFILE … for some)."""
+        if not judged:
+            session.error(f"{plan.releases} has no releases: `nox -s update` asks the index for them")
+        facts = staleness.subject_facts(plan.subject)
+        day = ["--exclude-newer", f"{as_of}T00:00:00Z", "--exclude-newer-package", f"{plan.name}=9999-01-01T00:00:00Z"]
+        session.install(*day, f"{plan.name}=={judged[-1]}", *facts.beside)
+        for profile in session.posargs or facts.profiles:
+            trace = plan.releases.with_name(f"{plan.name}-{judged[-1]}-{profile}.trace.jsonl.gz")
+            options = ["--profile", profile, "--python", f"{session.bin}/python", "-o", str(trace)]
+            session.run(*engine.command(session, "record", "--subject", plan.subject, *options), external=True)
+
+
 def _define_data(engine: Engine, plan: staleness.Plan) -> None:
-    def command(name: str, summary: str, *options: str | Path) -> None:
-        @nox.session(name=name, python=False, default=False, requires=engine.needed)
+    def define_command(name: str, summary: str, *options: str | Path) -> None:
         def run_command(session: nox.Session) -> None:
             session.run(*engine.command(session, name, *options, *session.posargs), external=True)
 
         run_command.__doc__ = summary
-        run_command.func.__doc__ = summary
+        nox.session(name=name, python=False, default=False, requires=engine.needed)(run_command)
 
     @nox.session(name="update", python=False, default=False, requires=engine.needed)
     def update(session: nox.Session) -> None:
@@ -238,6 +256,8 @@ def _define_data(engine: Engine, plan: staleness.Plan) -> None:
         arguments: list[str | Path] = ["releases", plan.name, "--update", "--file", plan.releases, *session.posargs]
         session.run(*engine.command(session, *arguments), external=True)
 
-    command("truth", "Run the subject's own suite on every release: what the map is scored against.")
-    command("mutants", "Replay on releases with planted faults, and count those that show.")
-    command("publish", "Publish the results to a registry (-- HOST/NAME).")
+    subject: list[str | Path] = ["--subject", plan.subject, "--releases", plan.releases, "--python", plan.python]
+    truth: list[str | Path] = [*subject, "--cache", plan.cache / "truth", "--out", plan.results]
+    define_command("truth", "Run the subject's own suite on every release: what the map is scored against.", *truth)
+    define_command("mutants", "Replay on releases with planted faults, and count those that show.", *subject)
+    define_command("publish", "Publish the results to a registry (-- HOST/NAME).", "--results", plan.results)

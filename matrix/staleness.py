@@ -64,6 +64,8 @@ class SubjectFacts:
     name: str
     python: str
     services: Path | None
+    profiles: tuple[str, ...] = ("default",)
+    beside: tuple[str, ...] = ()  # what recording needs besides the release
 
 
 def subject_facts(subject: Path) -> SubjectFacts:
@@ -81,7 +83,13 @@ def subject_facts(subject: Path) -> SubjectFacts:
         message = f"{subject}: the key 'name' is missing"
         raise ValueError(message)
     services = subject.with_name(str(table["services"])) if "services" in table else None
-    return SubjectFacts(str(table["name"]), str(table.get("python") or PRESENT), services)
+    return SubjectFacts(
+        name=str(table["name"]),
+        python=str(table.get("python") or PRESENT),
+        services=services,
+        profiles=tuple(table.get("profiles", {"default": {}})),
+        beside=(*table.get("also", ()), *table.get("test-requires", ())),
+    )
 
 
 def listed_releases(releases: Path) -> tuple[str, tuple[Listed, ...]]:

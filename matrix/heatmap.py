@@ -22,13 +22,13 @@ from matplotlib.path import Path
 
 from matrix.cells import Function, Table
 from matrix.palette import STYLES
-from matrix.rows import MEANING, NO, UNKNOWN, VERDICTS, YES
+from matrix.rows import MEANING, NO, UNKNOWN, UNREPLAYABLE, VERDICTS, YES
 
 DPI = 100
 CELL_WIDTH, CELL_HEIGHT = 20, 17
 MARGIN, SERIES_GAP = 24, 5
 SECTION_HEIGHT, MODULE_HEIGHT = 36, 23
-BAR_HEIGHT, VERSION_HEIGHT, YEAR_HEIGHT = 40, 52, 20
+BAR_HEIGHT, YEAR_HEIGHT = 40, 20
 LEGEND_HEIGHT = 22
 TEXT, SMALL, HEADING, TITLE = 11.5, 10.5, 14, 22
 LABEL_MOST = 440
@@ -158,6 +158,11 @@ class _Layout:
         return max(self.columns[-1] + CELL_WIDTH, MARGIN + words) + MARGIN
 
     @cached_property
+    def versions(self) -> float:
+        """The height of the longest version, written upwards."""
+        return max(width_of(release, TEXT, "bold") for release in self.table.versions) + 12
+
+    @cached_property
     def bars(self) -> float:
         """The upper edge of the first strip of bars."""
         return MARGIN + 62 + LEGEND_HEIGHT * len(self.legend) + 18
@@ -166,7 +171,7 @@ class _Layout:
     def top(self) -> float:
         """The upper edge of the cells and their headings."""
         strips = 1 if self.table.tests.empty else 2
-        return self.bars + strips * (BAR_HEIGHT + 10) + YEAR_HEIGHT + VERSION_HEIGHT
+        return self.bars + strips * (BAR_HEIGHT + 10) + YEAR_HEIGHT + self.versions
 
     @cached_property
     def bottom(self) -> float:
@@ -176,7 +181,7 @@ class _Layout:
     @cached_property
     def height(self) -> float:
         """The picture's height."""
-        return self.bottom + VERSION_HEIGHT + MARGIN + (18 if notes(self.table) else 0)
+        return self.bottom + self.versions + MARGIN + (18 if notes(self.table) else 0)
 
 
 def shorten(name: str) -> str:
@@ -279,13 +284,18 @@ def _labels(axes: Axes, layout: _Layout) -> None:
             _text(axes, MARGIN, y + MODULE_HEIGHT - 10, what, TEXT, weight="bold")
         else:
             count = sum(row.tier == what for row in layout.table.functions)
-            text = f"{TIERS[what].format(subject=layout.table.subject)}  ·  {what}, {count} function{'s' * (count != 1)}"
+            text = (
+                f"{TIERS[what].format(subject=layout.table.subject)}  ·  {what}, {count} function{'s' * (count != 1)}"
+            )
             _text(axes, MARGIN, y + SECTION_HEIGHT - 15, text, HEADING, weight="bold", color=BAR)
     _lines(axes, rules, LINE)
 
 
 def _cells(axes: Axes, layout: _Layout) -> None:
-    """Fill the cells, runs of equal neighbours in one piece, then draw the gaps between cells and the marks."""
+    """Fill the cells, runs of equal neighbours in one piece, then draw the gaps between cells and the marks.
+
+    White cells come after the gaps, for their outlines would be lost in them.
+    """
     pieces, gaps = [], []
     marks: dict[str, list[tuple[float, float]]] = {}
     for function, y in layout.rows:
@@ -298,6 +308,8 @@ def _cells(axes: Axes, layout: _Layout) -> None:
         gaps.append((layout.left, y, layout.columns[-1] + CELL_WIDTH, y))
     _rectangles(axes, pieces)
     _lines(axes, gaps, "white", 0.9)
+    outlined = marks.get(UNREPLAYABLE, [])
+    _rectangles(axes, [(x - 8.5, y - 7, 17, 14, UNREPLAYABLE) for x, y in outlined])
     for verdict in STYLES:
         _marks(axes, verdict, marks.get(verdict, []))
 
@@ -349,7 +361,7 @@ def _versions(axes: Axes, layout: _Layout) -> None:
         middle = x + CELL_WIDTH / 2
         _text(axes, middle, layout.top - 4, release, TEXT, rotation=90, va="bottom", ha="center", weight=weight)
         _text(axes, middle, layout.bottom + 6, release, TEXT, rotation=90, va="top", ha="center", weight=weight)
-    y = layout.top - VERSION_HEIGHT - YEAR_HEIGHT + 8
+    y = layout.top - layout.versions - YEAR_HEIGHT + 8
     years = [row.uploaded[:4] for row in layout.table.releases]
     rules = []
     for x, width, year in _runs(layout.columns, years):

@@ -122,7 +122,6 @@ def run_agent(python: Path, job: dict[str, Any], folder: Path, services: Service
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
         "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
         **services.env,
     }
     with os.fdopen(reading, "rb") as results, tempfile.TemporaryFile() as errors:

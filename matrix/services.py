@@ -5,7 +5,6 @@ import contextlib
 import importlib.util
 import json
 import socketserver
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -53,14 +52,12 @@ def load_services(path: Path | None) -> Callable[[str], AbstractContextManager[S
     """Return the function ``services(profile)`` of a subject's services file."""
     if path is None:
         return none
-    name = f"caliper_services_{path.stem}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    found: Callable[[str], AbstractContextManager[Services]] = sys.modules[name].services
+    spec = importlib.util.spec_from_file_location(f"caliper_services_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Callable[[str], AbstractContextManager[Services]] = module.services
     return found
 
 

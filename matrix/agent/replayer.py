@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import os
 import re
@@ -467,6 +468,11 @@ class Replayer:
             self.files.apply(effects.get("files", {}), self.content)
         for name, digest in effects.get("services", {}).items():
             self.restore(name, digest)
+        for called in event.get("mocks", []):
+            with contextlib.suppress(Stop, Exception):
+                mock = self.decode({"$mock": called["mock"]})
+                target = functools.reduce(getattr, filter(None, called["name"].split(".")), mock)
+                target(*self.decode(called["args"]), **self.decode(called["kwargs"]))
         recorded = event["outcome"].get("return", MISSING)
         if recorded is not MISSING and is_plain(recorded):
             result.value = self.decode(recorded)

@@ -8,15 +8,17 @@ ENV UV_CACHE_DIR=/var/cache/uv \
     UV_BUILD_CONSTRAINT=/opt/caliper/container/build-requirements.txt \
     MPLCONFIGDIR=/opt/caliper/matplotlib
 WORKDIR /opt/caliper
-COPY container container
+COPY container/requirements.txt container/build-requirements.txt container/pythons.py container/
 RUN python3 -m venv /opt/boot \
- && /opt/boot/bin/pip install --quiet --no-cache-dir --constraint container/requirements.txt uv \
+ && awk '/^uv==/, !/\\$/' container/requirements.txt >/opt/boot/uv.txt \
+ && /opt/boot/bin/pip install --quiet --no-cache-dir --no-deps --require-hashes --requirement /opt/boot/uv.txt \
  && /opt/boot/bin/uv venv --quiet --python "$(command -v python3)" .nox/engine \
  && /opt/boot/bin/uv pip sync --quiet --python .nox/engine/bin/python --require-hashes container/requirements.txt \
  && .nox/engine/bin/python container/pythons.py ${PYTHONS}
 COPY LICENSE README.md noxfile.py pyproject.toml ./
 COPY matrix matrix
 COPY traces traces
+COPY container/tidy.py container/
 # One layer for all environments: what they share lies on the disk once.
 RUN .nox/engine/bin/python -P -m nox -s matrix \
  && .nox/engine/bin/python container/tidy.py /opt/caliper
@@ -30,6 +32,7 @@ LABEL org.opencontainers.image.title="caliper-matrix" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/caliper /opt/caliper
+COPY container/entrypoint.py /opt/caliper/container/
 # The standard library's bytecode: an official base image has none, and a read-only container would compile it each time.
 RUN python3 -m compileall -q -x 'site-packages|dist-packages|/test' "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
  && mkdir /results \

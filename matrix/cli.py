@@ -14,6 +14,7 @@ FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 # when its command is asked for: `--version` and `--help` stay free of pandas, matplotlib and griffe.
 COMMANDS: dict[str, tuple[str, str]] = {
     "truth": ("matrix.commands.truth", "run the recorded suite on every release, and score the map against it"),
+    "mutants": ("matrix.commands.mutants", "plant faults in the recorded release, and count which the replay shows"),
     "releases": ("matrix.commands.releases", "list the releases of a package, or ask the index for them again"),
     "release": ("matrix.commands.release", "install one release and replay the traces there"),
     "registry": ("matrix.commands.registry", "serve an OCI registry for tests, until Ctrl-C"),

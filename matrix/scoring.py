@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -67,15 +67,19 @@ class Agreement:
         return self.judged + len(self.unknown)
 
 
-def compare(replayed: Mapping[Case, str], truth: Mapping[Case, str], recorded: str) -> Agreement:
-    """Compare verdicts (works, fails, unknown) with outcomes of pytest.
-
-    Only tests that pass on the ``recorded`` release are compared: a recording of a test that fails says how it failed.
-    A case that the replay does not list is unknown.
-    """
-    passing = {
+def passing_tests(truth: Mapping[Case, str], recorded: str) -> set[tuple[str, str]]:
+    """Return the tests, with their profiles, that pass on the recorded release."""
+    return {
         (case.test, case.profile) for case, outcome in truth.items() if (case.release, outcome) == (recorded, "passed")
     }
+
+
+def compare(replayed: Mapping[Case, str], truth: Mapping[Case, str], passing: Collection[tuple[str, str]]) -> Agreement:
+    """Compare verdicts (works, fails, unknown) with outcomes of pytest.
+
+    Only tests that are ``passing`` on the recorded release are compared: the recording of one that fails says how it
+    failed. A case that the replay does not list is unknown.
+    """
     agree, left_out = 0, 0
     wrong: dict[str, list[Disagreement]] = {WORKS: [], FAILS: []}
     unknown = []

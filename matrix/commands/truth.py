@@ -12,7 +12,7 @@ from matrix import cli, staleness, truth
 from matrix.accuracy import merge_scores
 from matrix.processes import end_on_terminate
 from matrix.releases import ReleaseList, read_releases
-from matrix.scoring import as_scores, by_release, compare, read_cases
+from matrix.scoring import as_scores, by_release, compare, passing_tests, read_cases
 from matrix.subject import Subject, load_subject
 from matrix.suite.stage import Stage, StageError
 
@@ -108,7 +108,8 @@ def score(out: Path, recorded: str, releases: list[str]) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     for grading, (replayed, true) in pairs.items():
         if (out / replayed).exists():
-            found = compare(read_cases(out / replayed), read_cases(out / true), recorded)
+            known = read_cases(out / true)
+            found = compare(read_cases(out / replayed), known, passing_tests(known, recorded))
             scores[grading] = {**as_scores(found), "releases": by_release(found, releases)}
     if scores:
         merge_scores(out / "accuracy.json", "tests", scores)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from types import FrameType, ModuleType
 
+WAITING = 4  # how many times its limit of CPU a test may take by the clock
 LONGEST_REAL_SLEEP = 0.05  # seconds; what polls for something real must not spin
 PLACEHOLDERS = "caliper_placeholders"  # the module that rewritten test files take `Placeholder` from
 
@@ -147,11 +148,12 @@ class Reporter:
     """A pytest plugin that writes what happens as JSON lines, and limits each test's time."""
 
     def __init__(self, stream: int, limit: float) -> None:
-        """Write to the file descriptor ``stream``; interrupt a test after ``limit`` seconds."""
+        """Write to the file descriptor ``stream``; interrupt a test after ``limit`` seconds of CPU."""
         self.stream = stream
         self.limit = limit
         self.outcomes: dict[str, tuple[str, str]] = {}
         signal.signal(signal.SIGALRM, self.interrupt)
+        signal.signal(signal.SIGPROF, self.interrupt)
 
     def say(self, *event: Any) -> None:
         """Write one event."""
@@ -161,8 +163,14 @@ class Reporter:
 
     def interrupt(self, *_: Any) -> None:
         """Raise in the test that runs, and again a second later should it go on."""
-        message = f"took longer than {self.limit} s"
+        message = f"took longer than {self.limit} s of CPU, or {WAITING} times that"
         raise TestTimeoutError(message)
+
+    @staticmethod
+    def set_timers(limit: float) -> None:
+        """Start the timers of a test, or stop them by 0: a loop is found by its CPU, on a busy machine too."""
+        signal.setitimer(signal.ITIMER_PROF, limit, 1.0)
+        signal.setitimer(signal.ITIMER_REAL, limit * WAITING, 1.0)
 
     def pytest_collectreport(self, report: Any) -> None:
         """Say that a file can't be collected, and why."""
@@ -176,7 +184,7 @@ class Reporter:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Say which test begins, and start its clock."""
         self.say("start", nodeid)
-        signal.setitimer(signal.ITIMER_REAL, self.limit, 1.0)
+        self.set_timers(self.limit)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Take the outcome of one phase of a test; the last that says something counts."""
@@ -190,7 +198,7 @@ class Reporter:
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """Say how a test ended."""
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        self.set_timers(0)
         self.say("outcome", nodeid, *self.outcomes.get(nodeid, ("error", "has no outcome")))
 
 

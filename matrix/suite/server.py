@@ -29,7 +29,8 @@ class Job:
 
     ``folder`` is the working directory, ``environment`` the whole environment; ``overlay`` is put first on the path;
     ``presets`` are (module, "module:attribute", value) triples set when that module was imported; lines executed below
-    the folders of ``reach`` are reported; ``limit`` is the seconds for a file, ``test_limit`` for a test.
+    the folders of ``reach`` are reported; ``limit`` is the seconds for a file, ``test_limit`` the seconds of CPU for a
+    test (by the clock it may take four times as long).
     """
 
     folder: str
@@ -41,7 +42,7 @@ class Job:
     tolerant: bool = False
     reach: Sequence[str] = ()
     limit: float = 300.0
-    test_limit: float = 60.0
+    test_limit: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

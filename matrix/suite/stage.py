@@ -29,8 +29,9 @@ class StageError(CaliperError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which tests are run: the ids, the files that they are in, and pytest's options."""
+    """Which tests are run: the ids, the files that they are in, pytest's options, and the folder of the suite."""
 
+    source: Path
     tests: tuple[str, ...]
     files: tuple[str, ...]
     options: tuple[str, ...]
@@ -99,11 +100,11 @@ class Stage:
         paths = [argument for argument in arguments if (root / argument).exists()] or [self.subject.suite]
         deselected = (f"--deselect={test}" for test in self.subject.profiles[profile].deselect)
         options = (*(argument for argument in arguments if argument not in paths), *deselected)
-        answer = self.run(server, profile, Selection((), tuple(paths), (*options, "--collect-only")))
+        answer = self.run(server, profile, Selection(source, (), tuple(paths), (*options, "--collect-only")))
         if not answer.collected:
             reasons = "; ".join(answer.uncollected.values())
             raise StageError(self.subject, f"no test was found in {' '.join(paths)} ({reasons or server.last_words()})")
-        return Selection(answer.collected, tuple(dict.fromkeys(map(file_of, answer.collected))), options)
+        return Selection(source, answer.collected, tuple(dict.fromkeys(map(file_of, answer.collected))), options)
 
     def run(
         self,
@@ -114,12 +115,12 @@ class Stage:
         tolerant: bool = False,
         overlay: Path | None = None,
         reach: Path | None = None,
-        test_limit: float = 60.0,
+        test_limit: float = 30.0,
     ) -> Answer:
         """Run tests in a fresh working folder with fresh services; the rest is as in a ``Job``."""
         with scratch() as folder, load_services(self.subject.services)(profile) as services:
             suite = folder / "work" / self.subject.suite
-            copy_suite(self.source(), suite, tolerant=tolerant)
+            copy_suite(selection.source, suite, tolerant=tolerant)
             job = Job(
                 folder=str(folder / "work"),
                 environment={

@@ -1,0 +1,68 @@
+"""The replay of the traces on a package that lies in a folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matrix import environment
+from matrix.baseline import masks_path, read_baseline
+from matrix.judging import Judge, sort_reports
+from matrix.replaying import ReplayError, replay_trace
+from matrix.scoring import UNKNOWN
+from matrix.staleness import AGENT, PACKAGE, file_digest
+from matrix.suite.stage import Stage
+from matrix.trace import Trace, read_trace
+
+CODE = ("replaying", "judging", "verdict", "compare", "baseline", "trace", "services", "recording")
+
+
+@dataclass(frozen=True, slots=True)
+class Replays:
+    """Traces with what their baselines say, and the environment to replay them in."""
+
+    stage: Stage
+    traces: Sequence[tuple[Path, Trace, Judge]]
+    python: Path
+    also: Path | None
+
+    @staticmethod
+    def of(stage: Stage, paths: Sequence[Path]) -> "Replays":
+        """Read the traces.
+
+        Raises:
+            TraceError: one can't be used.
+            BaselineError: one has no baseline.
+        """
+        there = stage.environment(stage.recorded)
+        also = environment.shared_folder(stage.subject.also, there, stage.listed.as_of, stage.cache)
+        traces = []
+        for path in paths:
+            trace = read_trace(path)
+            known = read_baseline(masks_path(path), trace)
+            traces.append((path, trace, Judge(trace, known.masks, known.unreplayable)))
+        return Replays(stage, traces, there.python.absolute(), also.absolute() if also else None)
+
+    def inputs(self) -> str:
+        """Return what verdicts depend on besides the package."""
+        code = [*sorted(AGENT.rglob("*.py")), *(PACKAGE / f"{name}.py" for name in CODE)]
+        traces = [path for trace, _, _ in self.traces for path in (trace, masks_path(trace))]
+        return " ".join(file_digest(path) for path in [*code, *traces])
+
+    def judge(self, overlay: Path) -> Mapping[tuple[str, str], str]:
+        """Return works, fails or unknown by (test, profile), with the package in ``overlay`` first on the path.
+
+        If the agent ends early nothing is known.
+        """
+        verdicts: dict[tuple[str, str], str] = {}
+        for path, trace, judge in self.traces:
+            profile = trace.header["profile"]
+            try:
+                replay = replay_trace(
+                    self.stage.subject, self.stage.recorded, self.python, path, trace, also=self.also, overlay=overlay
+                )
+            except ReplayError:
+                verdicts |= {(test, profile): UNKNOWN for test in judge.tests()}
+                continue
+            _, tests = judge.rows(self.stage.recorded, sort_reports(replay.reports))
+            verdicts |= {(row.test, profile): row.gated for row in tests}
+        return verdicts

@@ -1,0 +1,194 @@
+"""The suite and the replay on each mutant: what is so, and what is said."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from matrix import environment
+from matrix.files import atomic_write
+from matrix.mutants.sites import Site, mutate
+from matrix.suite.server import Answer, SuiteServer, kill_all
+from matrix.suite.stage import Selection, Stage
+
+TEST_LIMIT = 4.0  # seconds of CPU; the slowest test of oras takes a tenth of it, and a mutant may loop for ever
+
+# What the replay says on a package that lies in a folder: works, fails or unknown by (test, profile).
+Replay = Callable[[Path], Mapping[tuple[str, str], str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A mutant with what the suite found (pytest's outcomes) and what the replay said, by (test, profile)."""
+
+    site: Site
+    truth: Mapping[tuple[str, str], str]
+    replayed: Mapping[tuple[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """The installed files of a subject's modules, by path relative to the folder ``site`` that they lie in."""
+
+    site: Path
+    modules: tuple[str, ...]
+    files: tuple[str, ...]
+
+    @staticmethod
+    def of(site: Path, modules: Sequence[str]) -> "Package":
+        """Find the files."""
+        roots = [site / module.replace(".", "/") for module in modules]
+        files = [path for root in roots for path in (*root.rglob("*"), root.with_suffix(".py")) if path.is_file()]
+        kept = {str(path.relative_to(site)) for path in files if "__pycache__" not in path.parts}
+        return Package(site, tuple(modules), tuple(sorted(kept)))
+
+    def sources(self, suite: str) -> dict[str, str]:
+        """Return the text of the Python files, without those of the suite."""
+        names = [name for name in self.files if name.endswith(".py") and not (suite and name.startswith(f"{suite}/"))]
+        return {name: (self.site / name).read_text(encoding="utf-8") for name in names}
+
+    @contextmanager
+    def changed(self, file: str, source: str) -> Iterator[Path]:
+        """Make a folder with the package in which one file has another text; the others are links to the same files."""
+        folder = Path(tempfile.mkdtemp(prefix="caliper-mutant-"))
+        try:
+            for name in self.files:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                if name == file:
+                    (folder / name).write_text(source, encoding="utf-8")
+                else:
+                    link_or_copy(self.site / name, folder / name)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make a hard link, or a copy where the file systems are two."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The suite on the recorded release as it is: what passes, what was executed, what was imported besides."""
+
+    selected: Mapping[str, Selection]
+    passing: frozenset[tuple[str, str]]
+    reached: Mapping[str, frozenset[int]]
+    warm: tuple[str, ...]
+
+
+def measure(stage: Stage, package: Package, profiles: Sequence[str]) -> Baseline:
+    """Run the suite on the recorded release and see which lines it reaches."""
+    selected: dict[str, Selection] = {}
+    passing: set[tuple[str, str]] = set()
+    reached: dict[str, set[int]] = {}
+    modules: set[str] = set()
+    with stage.serve(stage.environment(stage.recorded)) as server:
+        for profile in profiles:
+            selected[profile] = stage.select(server, profile)
+            answer = stage.run(server, profile, selected[profile], reach=package.site)
+            passing |= {(test, profile) for test, (outcome, _) in answer.outcomes.items() if outcome == "passed"}
+            modules |= set(answer.modules)
+            for file, lines in answer.reached.items():
+                reached.setdefault(os.path.relpath(file, package.site), set()).update(lines)
+    suite = stage.subject.suite.split("/")
+    kept = sorted(name for name in modules if name.partition(".")[0] not in {*package.modules, *suite, "__main__"})
+    return Baseline(
+        selected, frozenset(passing), {file: frozenset(lines) for file, lines in reached.items()}, tuple(kept)
+    )
+
+
+class Kept:
+    """Results in files by what they came from, so that a run that was interrupted goes on where it was."""
+
+    def __init__(self, folder: Path, inputs: str) -> None:
+        """Keep results below ``folder`` that hold for ``inputs``."""
+        self.folder = folder / hashlib.sha256(inputs.encode()).hexdigest()[:16]
+
+    def get(self, name: str, make: Callable[[], Mapping[tuple[str, str], str]]) -> Mapping[tuple[str, str], str]:
+        """Return what was kept under a name, or make and keep it."""
+        path = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
+        try:
+            return {(test, profile): value for test, profile, value in json.loads(path.read_bytes())}
+        except (OSError, ValueError, TypeError):
+            pass
+        made = make()
+        atomic_write(path, json.dumps([[*key, value] for key, value in made.items()]).encode())
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Laboratory:
+    """Tries mutants of one package, several at a time: a server for the suite in each thread."""
+
+    stage: Stage
+    package: Package
+    baseline: Baseline
+    suites: Kept
+    replays: Kept
+    replay: Replay
+    local: threading.local = field(default_factory=threading.local)
+
+    def try_all(self, sites: Sequence[Site], jobs: int, told: Callable[[int, Trial], None]) -> list[Trial]:
+        """Try all mutants; ``told`` is called with how many are done, and the last. The order is that of ``sites``."""
+        sources = self.package.sources(self.stage.subject.suite)
+        trials: dict[str, Trial] = {}
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            futures = [pool.submit(self.try_one, site, mutate(sources[site.file], site)) for site in sites]
+            for future in as_completed(futures):
+                trial = future.result()
+                trials[trial.site.name] = trial
+                told(len(trials), trial)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            kill_all()
+        pool.shutdown()
+        return [trials[site.name] for site in sites]
+
+    def try_one(self, site: Site, source: str) -> Trial:
+        """Run the suite and the replay on one mutant."""
+        with self.package.changed(site.file, source) as overlay:
+            name = f"{site.name}\n{source}"
+            truth = self.suites.get(name, lambda: self.run_suite(overlay))
+            return Trial(site, truth, self.replays.get(name, lambda: self.replay(overlay)))
+
+    def run_suite(self, overlay: Path) -> Mapping[tuple[str, str], str]:
+        """Return how the tests end with the package in ``overlay``; a test that is not reported is an error."""
+        outcomes: dict[tuple[str, str], str] = {}
+        for profile, selection in self.baseline.selected.items():
+            answer = self.stage.run(self.server(), profile, selection, overlay=overlay, test_limit=TEST_LIMIT)
+            outcomes |= {(test, profile): outcome_of(answer, test) for test in selection.tests}
+        return outcomes
+
+    def server(self) -> SuiteServer:
+        """Return this thread's server."""
+        if not hasattr(self.local, "server"):
+            there = self.stage.environment(self.stage.recorded)
+            self.local.server = self.stage.serve(there, self.baseline.warm)
+        server: SuiteServer = self.local.server
+        return server
+
+
+def outcome_of(answer: Answer, test: str) -> str:
+    """Return a test's outcome."""
+    return answer.outcomes.get(test, ("error", ""))[0]
+
+
+def find_package(stage: Stage) -> Package:
+    """Return the recorded release's files."""
+    there = stage.environment(stage.recorded)
+    return Package.of(environment.site_packages(there.venv), stage.subject.modules)

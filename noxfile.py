@@ -20,15 +20,15 @@ from matrix.staleness import file_digest  # noqa: E402
 
 sessions.define(HERE / "matrix" / "subjects" / "oras.toml", folder=HERE, source=HERE)
 
-CODE = ("matrix", "tests", "benchmarks", "noxfile.py")
+CODE = ("matrix", "tests", "benchmarks", "container", "scripts", "noxfile.py")
 
 
-def install(session: nox.Session, group: str) -> None:
-    """Install this project with a dependency group, unless that was done before with the same pyproject.toml."""
+def install(session: nox.Session, *groups: str) -> None:
+    """Install this project with dependency groups, unless that was done before with the same pyproject.toml."""
     stamp = session.env_dir / "caliper.txt"
     wanted = f"{sys.version}\n{file_digest(HERE / 'pyproject.toml')}"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        session.install("--editable", ".", "--group", group)
+        session.install("--editable", ".", *(word for group in groups for word in ("--group", group)))
         stamp.write_text(wanted, encoding="utf-8")
 
 
@@ -54,7 +54,7 @@ def minimums(session: nox.Session) -> None:
 @nox.session(default=False)
 def lint(session: nox.Session) -> None:
     """Check style and types."""
-    install(session, "lint")
+    install(session, "lint", "test")
     present = [path for path in CODE if (HERE / path).exists()]
     session.run("ruff", "check", *present)
     session.run("ruff", "format", "--check", *present)

@@ -55,7 +55,7 @@ class Application:
         except RegistryError as error:
             response = _refusal(error)
         except UnknownContentError as error:  # somebody removed a file
-            response = _refusal(RegistryError(Code.BLOB_UNKNOWN, detail=error.digest))
+            response = _refusal(RegistryError(Code.BLOB_UNKNOWN, 404, error.digest))
         except OSError as error:
             if not is_full_disk(error):
                 raise

@@ -52,8 +52,16 @@ class Content:
 
     def read(self, digest: str) -> bytes:
         """Return the content; an `UnknownContentError` if there is none."""
+        return self.file(digest).read_bytes()
+
+    def file(self, digest: str) -> Path:
+        """Return the file; an `UnknownContentError` if there is none, or somebody removed it."""
         self.size(digest)
-        return self.path(digest).read_bytes()
+        path = self.path(digest)
+        if not path.exists():
+            del self._sizes[digest]
+            raise UnknownContentError(digest)
+        return path
 
     def unfinished(self) -> Path:
         """Return a path for a file that is being written, which nothing else uses."""

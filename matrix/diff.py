@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from matrix.signatures import model
 from matrix.signatures.callables import Signature, signature_of
 from matrix.signatures.lookup import Namespace
-from matrix.signatures.modules import Found, Missing
 from matrix.signatures.model import Definition, Parameter
+from matrix.signatures.modules import Found, Missing
 
 Body = Callable[[str], str]
 # Two bodies are of one function if this share of their lines is the same; measured on oras' own renamings, which lie

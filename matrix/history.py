@@ -7,8 +7,8 @@ from matrix.diff import Change, parameter_changes
 from matrix.errors import CaliperError
 from matrix.signatures.callables import Signature, signature_of
 from matrix.signatures.lookup import Namespace
-from matrix.signatures.modules import Answer, Found, Missing
 from matrix.signatures.model import Definition, ReleaseSource
+from matrix.signatures.modules import Answer, Found, Missing
 
 
 class NoSuchFunctionError(CaliperError):

@@ -8,8 +8,8 @@ from matrix.rows import OK, CallRow
 from matrix.signatures.binding import bind, read_arguments
 from matrix.signatures.callables import Signature, signature_of
 from matrix.signatures.lookup import Namespace
-from matrix.signatures.modules import Answer, Found, ImportFails, Missing, Unknown
 from matrix.signatures.model import CLASS, FUNCTION, LAMBDA, ReleaseSource
+from matrix.signatures.modules import Answer, Found, ImportFails, Missing, Unknown
 
 Event = Mapping[str, Any]
 MISSING, IMPORT_ERROR, UNKNOWN = "missing", "import-error", "unknown"

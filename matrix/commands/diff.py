@@ -12,8 +12,8 @@ from matrix.diff import Change, compare, used
 from matrix.predict import NEGATIVE, Predictor, predict, recorded_calls
 from matrix.signatures import store
 from matrix.signatures.lookup import Namespace
-from matrix.signatures.modules import Found
 from matrix.signatures.model import ReleaseSource
+from matrix.signatures.modules import Found
 from matrix.trace import read_trace
 
 EXAMPLES = """examples:

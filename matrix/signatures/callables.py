@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from matrix.signatures import model
 from matrix.signatures.bodies import BARE, CALLED, UPDATES, dotted
-from matrix.signatures.generated import FIELD_BASES, dataclass_options, field_parameters
+from matrix.signatures.generated import FIELD_BASES, dataclass_options, field_parameters, is_dataclass
 from matrix.signatures.lookup import Namespace
-from matrix.signatures.modules import Answer, Found, Unknown
 from matrix.signatures.model import Definition, Parameter
+from matrix.signatures.modules import Answer, Found, Unknown
 
 # Decorators that leave the parameters as they are, by where they come from.
 KEEPERS = {
@@ -201,7 +201,8 @@ def _own_constructor(names: Namespace, owner: Found, order: list[Found]) -> Sign
     if options is not None or any(base in FIELD_BASES for base in names.bases(owner)):
         fields = field_parameters(names, order, options or {})
         return fields if isinstance(fields, Unknown) else Signature(fields, "constructor")
-    unknown = [source for source in definition.decorators if not _harmless(names, owner.module, source)]
+    others = [one for one in definition.decorators if not is_dataclass(names, owner.module, one)]
+    unknown = [source for source in others if not _harmless(names, owner.module, source)]
     return Unknown(f"signature unknown: {owner.path} is decorated with @{unknown[0]}") if unknown else None
 
 

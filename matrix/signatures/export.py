@@ -6,8 +6,8 @@ from typing import Any
 from matrix.signatures import model
 from matrix.signatures.callables import Signature, signature_of
 from matrix.signatures.lookup import Namespace
-from matrix.signatures.modules import Found
 from matrix.signatures.model import Definition, ReleaseSource
+from matrix.signatures.modules import Found
 
 
 def release_data(release: ReleaseSource) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import ast
 
 from matrix.signatures import model
 from matrix.signatures.lookup import Namespace
-from matrix.signatures.modules import Found, Unknown
 from matrix.signatures.model import Definition, Parameter
+from matrix.signatures.modules import Found, Unknown
 
 FIELD_BASES = {"NamedTuple", "typing.NamedTuple"}
 FACTORY = "<factory>"
@@ -15,14 +15,18 @@ def dataclass_options(names: Namespace, found: Found) -> dict[str, str] | Unknow
     """Return what ``@dataclass(...)`` is given, as source; None for a class that gets no ``__init__`` by it."""
     definition = found.definition
     for source in definition.decorators if definition else ():
-        name, _, _ = source.partition("(")
-        answer = names.expression(found.module, name) if all(part.isidentifier() for part in name.split(".")) else None
-        if isinstance(answer, Found) and answer.path == "dataclasses.dataclass":
+        if is_dataclass(names, found.module, source):
             options = _keywords(source)
             return None if options.get("init") == "False" else options
-        if name.partition(".")[0] in {"attr", "attrs", "pydantic"}:
+        if source.partition(".")[0] in {"attr", "attrs", "pydantic"}:
             return Unknown(f"signature unknown: {found.path} is decorated with @{source}")
     return None
+
+
+def is_dataclass(names: Namespace, module: str, decorator: str) -> bool:
+    """Tell whether a decorator of a class is the standard library's."""
+    answer = names.expression(module, decorator.partition("(")[0])
+    return isinstance(answer, Found) and answer.path == "dataclasses.dataclass"
 
 
 def _keywords(source: str) -> dict[str, str]:

@@ -25,6 +25,17 @@ class Namespace(Modules):
 
     # Imports
 
+    def importable(self, module: str) -> bool | None:
+        """Tell whether importing the module finds it with only the declared dependencies installed."""
+        available = self.is_available(module)
+        if not available or self.is_module(module):
+            return available
+        if self.owns(module):
+            return False
+        # `os.path` and `six.moves` are no files, and can be imported all the same.
+        answer = self.resolve(module)
+        return True if isinstance(answer, Found) else None if isinstance(answer, Unknown) else False
+
     def import_failure(self, module: str) -> ImportFails | None:
         """Return why importing the module fails, None where it does not or is not known to.
 

@@ -80,14 +80,10 @@ class Modules:
             return True
         return False if is_installed(path.partition(".")[0]) else None
 
-    def importable(self, module: str) -> bool | None:
-        """Tell whether importing the module finds it with only the declared dependencies installed."""
+    def is_available(self, module: str) -> bool | None:
+        """Tell whether the module's top-level package is there with only the declared dependencies installed."""
         top = module.partition(".")[0]
-        if self.owns(module):
-            return self.is_module(module)
-        if top in STANDARD:
-            return True if "." not in module else self.is_module(module)
+        if self.owns(module) or top in STANDARD:
+            return True
         declared, complete = declared_modules((*self.release.requires, *self.also))
-        if top in declared:
-            return self.is_module(module) is not False
-        return False if complete else None
+        return True if top in declared else False if complete else None

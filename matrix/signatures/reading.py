@@ -204,7 +204,7 @@ class Reader:
             return module or ""
         parts = self.module.split(".")
         up = level - 1 if self.package else level
-        base = parts[: len(parts) - up] if up else parts
+        base = parts[: max(0, len(parts) - up)]
         return ".".join([*base, *([module] if module else [])]) if base else f".{module or ''}"
 
     def _bindings(self, statement: ast.stmt, scope: Scope) -> None:

@@ -95,6 +95,7 @@ class Index:
     forms: frozenset[str] = frozenset({"json", "simple-json"})
     status: int = 200
     asked: list[str] = field(default_factory=list)
+    silence: threading.Event | None = None  # answers wait until it is set
     server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
@@ -117,7 +118,11 @@ class Index:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+                """A client that was killed closes its end: that is no error of the index."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -140,6 +145,8 @@ class Index:
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Return status, media type and body of one request."""
+        if self.silence is not None:
+            self.silence.wait(60)
         if self.status != 200:
             return self.status, "text/plain", b"not now"
         match path.strip("/").split("/"):

@@ -1,0 +1,206 @@
+"""The sessions, by nox itself, on a small project with an index of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+from indexes import Index, wheel
+
+from matrix import sessions, staleness
+from matrix.index import fetch_releases
+from matrix.releases import write_releases
+
+NOXFILE = """
+import nox
+from matrix import sessions
+sessions.define("demo.toml", folder=".")
+"""
+FILES = (
+    wheel("demo", "1.0", {"demo/__init__.py": ""}, ["nowhere"]),
+    wheel("demo", "1.1", {"demo/__init__.py": ""}, ["demo-base>=3"]),
+    wheel("demo-base", "1.0", {"demo_base.py": ""}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder with a noxfile, and the index that its sessions use."""
+
+    folder: Path
+    index: Index
+    env: dict[str, str]
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start nox."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "nox", *arguments],
+            cwd=self.folder,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def nox(self, *arguments: str) -> tuple[int, str]:
+        """Run nox and return its exit status and all that it said."""
+        with self.start(*arguments) as process:
+            said, _ = process.communicate(timeout=120)
+        return process.returncode, said
+
+    def run_file(self, version: str) -> Path:
+        """Return where a run is kept."""
+        return self.folder / ".nox" / ".cache" / "caliper" / "demo" / "runs" / f"{version}.json"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Return a project whose two releases cannot be installed, which needs no replay to be judged."""
+    traces = tmp_path / "traces"
+    traces.mkdir()
+    (traces / "demo-1.1-default.trace.jsonl.gz").write_bytes(b"")
+    (tmp_path / "noxfile.py").write_text(NOXFILE)
+    subject = f'name = "demo"\ncommand = ["pytest"]\npython = "{staleness.PRESENT}"\n'
+    (tmp_path / "demo.toml").write_text(subject)
+    with Index(FILES) as index:
+        write_releases(traces / "demo.releases.json", fetch_releases("demo", date(2026, 1, 1), index.address))
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "UV_DEFAULT_INDEX": index.address}
+        env |= {"UV_CACHE_DIR": str(tmp_path / "uv"), "UV_HTTP_RETRIES": "0", "UV_PYTHON_DOWNLOADS": "never"}
+        yield Project(tmp_path, index, env)
+
+
+def test_each_release_is_a_session(project: Project) -> None:
+    """They are listed without network; what the map needs is run by default."""
+    project.index.asked.clear()
+    status, listing = project.nox("-l")
+    assert status == 0
+    assert "release(demo='1.0') -> Install one release" in listing
+    assert "release(demo='1.1')" in listing
+    assert "* matrix -> " in listing
+    assert "- engine" not in listing  # the engine is the Python that runs nox
+    assert project.index.asked == []
+
+
+def test_a_release_that_cannot_be_installed_is_a_result(project: Project) -> None:
+    """The session succeeds, prints one line of uv's reason, and the run file says which inputs it came from."""
+    status, said = project.nox("-s", "release(demo='1.0')")
+    assert status == 0, said
+    lines = [line for line in said.splitlines() if line.startswith("demo 1.0")]
+    assert len(lines) == 1
+    assert "cannot be installed: Because nowhere was not found in the package registry" in lines[0]
+    run = json.loads(project.run_file("1.0").read_text())
+    assert (run["run"], run["status"], run["installed"], run["profiles"]) == (1, "install-error", "", {})
+    assert run["reason"].startswith("Because nowhere was not found")
+    assert run["inputs"]["as_of"] == "2026-01-01"
+    assert run["python"].startswith(staleness.PRESENT)
+
+
+def test_an_index_that_cannot_be_reached_is_never_a_result(project: Project) -> None:
+    """The session fails with one line and nothing is stored; the map stops at the first of them."""
+    project.index.status = 503
+    status, said = project.nox("-s", "release(demo='1.1')")
+    assert status == 1
+    assert len([line for line in said.splitlines() if line.startswith("caliper-matrix: ")]) == 1
+    assert "nothing is recorded" in said
+    status, said = project.nox("-s", "matrix")
+    assert status == 1
+    assert not project.run_file("1.0").parent.exists()
+
+
+def test_only_the_map_runs_sessions_at_the_same_time() -> None:
+    """Other sessions print while they run, not at their end."""
+    assert sessions._draws_map([], {})
+    assert sessions._draws_map(["-s", "matrix"], {})
+    assert sessions._draws_map(["-s", "release"], {})
+    assert sessions._draws_map([], {"NOXSESSION": "matrix"})
+    assert not sessions._draws_map(["-s", "tests"], {})
+    assert not sessions._draws_map([], {"NOXSESSION": "tests"})
+
+
+def test_without_a_trace_the_map_says_what_to_do(project: Project) -> None:
+    """One line instead of an empty map."""
+    next(project.folder.glob("traces/*.gz")).unlink()
+    for session in ("matrix", "release(demo='1.0')"):
+        status, said = project.nox("-s", session)
+        assert status == 1
+        assert "there is no trace of demo yet: `nox -s record` makes one" in said
+
+
+def test_a_subject_that_is_not_there_ends_with_one_line(project: Project) -> None:
+    """The noxfile does not load, without a traceback."""
+    (project.folder / "demo.toml").unlink()
+    status, said = project.nox("-l")
+    assert status == 1
+    assert said.strip().startswith("demo.toml: cannot be read as a subject")
+    assert "Traceback" not in said
+
+
+def test_the_present_python_judges_where_the_wanted_one_cannot_be_had(project: Project) -> None:
+    """One line says so, once; its results go to a folder of their own."""
+    (project.folder / "demo.toml").write_text('name = "demo"\ncommand = ["pytest"]\npython = "3.99"\n')
+    line = f"Python 3.99 cannot be had here: Python {staleness.PRESENT} judges."
+    status, said = project.nox("-s", "release(demo='1.0')")
+    assert status == 0, said
+    assert said.count(line) == 1
+    assert (project.folder / ".nox/.cache/caliper" / f"demo-py{staleness.PRESENT}" / "runs" / "1.0.json").exists()
+
+
+def test_update_asks_the_index(project: Project) -> None:
+    """The list is written anew, of the day that is given; arguments go through."""
+    project.index.files = [*FILES, wheel("demo", "1.2", {"demo/__init__.py": ""})]
+    status, said = project.nox("-s", "update", "--", "--as-of", "2026-02-01")
+    assert status == 0, said
+    assert "3 releases of demo as of 2026-02-01, 3 judged" in said
+    assert "release(demo='1.2')" in project.nox("-l")[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+@pytest.mark.parametrize("arguments", [("-s", "matrix"), ("-s", "release(demo='1.0')")])
+def test_ctrl_c_ends_everything_within_a_second(project: Project, arguments: tuple[str, ...]) -> None:
+    """With sessions waiting for an index that says nothing, an interrupt leaves no process."""
+    project.index.asked.clear()
+    project.index.silence = threading.Event()
+    process = project.start(*arguments)
+    try:
+        while not project.index.asked:
+            assert process.poll() is None
+        family = descendants(process.pid)
+        assert any("uv" in name for name in family.values())
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+        assert time.monotonic() - began < 1
+        assert process.returncode == 130
+        assert {pid: name for pid, name in family.items() if alive(pid)} == {}
+    finally:
+        project.index.silence.set()
+        process.kill()
+        process.communicate()
+    assert not project.run_file("1.0").exists()
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return the processes that a process has started, and those that they have, by number."""
+    found: dict[int, str] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found[int(child)] = Path(f"/proc/{child}/comm").read_text().strip()
+            found |= descendants(int(child))
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process runs: one that has ended and was not asked for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -120,7 +120,7 @@ class Index:
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-                """A client that was killed closes its end: that is no error of the index."""
+                """Say nothing: a client that was killed closes its end."""
 
         self.server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()

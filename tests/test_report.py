@@ -313,12 +313,12 @@ def chromium() -> str:
     pytest.skip("needs chromium (apt-get install chromium)")
 
 
-def browse(folder: Path, html: str, *options: str) -> str:
+def browse(folder: Path, html: str) -> str:
     """Return the page as a real browser has it after loading."""
     (folder / "report.html").write_text(html, encoding="utf-8")
     command = [
-        chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-        f"--user-data-dir={folder}", "--window-size=1280,900", *options, "--dump-dom", (folder / "report.html").as_uri(),
+        chromium(), "--headless", "--no-sandbox", "--disable-dev-shm-usage",
+        f"--user-data-dir={folder}", "--window-size=1280,900", "--dump-dom", (folder / "report.html").as_uri(),
     ]  # fmt: skip
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG + "\n".join(_describe(name) for name in SWITCHES)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s; in a container 0.0.0.0)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s; in a box 0.0.0.0)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--storage", type=Path, metavar="DIR", help="keep content here (default: a temporary folder)")
     parser.add_argument("--tls", action="store_true", help="speak TLS, with a certificate made now")

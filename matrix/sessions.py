@@ -259,5 +259,5 @@ def _define_data(engine: Engine, plan: staleness.Plan) -> None:
     subject: list[str | Path] = ["--subject", plan.subject, "--releases", plan.releases, "--python", plan.python]
     truth: list[str | Path] = [*subject, "--cache", plan.cache / "truth", "--out", plan.results]
     define_command("truth", "Run the subject's own suite on every release: what the map is scored against.", *truth)
-    define_command("mutants", "Replay on releases with planted faults, and count those that show.", *subject)
+    define_command("mutants", "Replay on the release with planted faults, and count those that show.", *truth)
     define_command("publish", "Publish the results to a registry (-- HOST/NAME).", "--results", plan.results)

@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BASE = "caliper-base:bookworm"
-TAG = "caliper-matrix:checked"
+TAG = os.environ.get("CALIPER_IMAGE", "caliper-matrix:checked")
 ROUNDS = int(os.environ.get("CALIPER_IMAGE_ROUNDS", "5"))
 HARDENED = ["--network=none", "--read-only", "--tmpfs=/tmp:exec", "--cap-drop=ALL"]
 UNPRIVILEGED = os.getuid() or 10001

@@ -6,7 +6,7 @@ ARG PYTHONS=""
 ENV UV_CACHE_DIR=/var/cache/uv \
     UV_PYTHON_INSTALL_DIR=/opt/caliper/pythons \
     UV_BUILD_CONSTRAINT=/opt/caliper/container/build-requirements.txt \
-    MPLCONFIGDIR=/opt/caliper/matplotlib
+    XDG_CACHE_HOME=/opt/caliper/cache
 WORKDIR /opt/caliper
 COPY container/requirements.txt container/build-requirements.txt container/pythons.py container/
 RUN python3 -m venv /opt/boot \
@@ -19,8 +19,9 @@ COPY LICENSE README.md noxfile.py pyproject.toml ./
 COPY matrix matrix
 COPY traces traces
 COPY container/tidy.py container/
-# One layer for all environments: what they share lies on the disk once.
+# One layer for all environments: what they share lies on the disk once. The signatures are for `diff` and the like.
 RUN .nox/engine/bin/python -P -m nox -s matrix \
+ && .nox/engine/bin/python -P -m matrix signatures \
  && .nox/engine/bin/python container/tidy.py /opt/caliper
 
 FROM ${BASE_IMAGE}

@@ -69,7 +69,7 @@ def lay_out(home: Path, work: Path, traces: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     caches = home / ".nox/.cache/caliper"
     (work / ".nox/.cache/caliper").mkdir(parents=True)
-    for name in ("results", "home", "tmp"):
+    for name in ("results", "cache", "home", "tmp"):
         (work / name).mkdir()
     for path in [home / "noxfile.py", home / "pyproject.toml", home / "matrix", *(home / ".nox").glob("[!.]*")]:
         (work / path.relative_to(home)).symlink_to(path)
@@ -83,8 +83,8 @@ def lay_out(home: Path, work: Path, traces: Path) -> None:
         (work / "traces").symlink_to(traces)
     else:
         shutil.copytree(home / "traces", work / "traces", copy_function=shutil.copyfile)
-    if (home / "matplotlib").is_dir():
-        shutil.copytree(home / "matplotlib", work / "home/matplotlib", copy_function=shutil.copyfile)
+    if (home / "cache").is_dir():
+        shutil.copytree(home / "cache", work / "cache", copy_function=shutil.copyfile, dirs_exist_ok=True)
 
 
 def environment(work: Path) -> dict[str, str]:
@@ -92,7 +92,7 @@ def environment(work: Path) -> dict[str, str]:
     own = {
         "HOME": str(work / "home"),
         "TMPDIR": str(work / "tmp"),
-        "MPLCONFIGDIR": str(work / "home/matplotlib"),
+        "XDG_CACHE_HOME": str(work / "cache"),
         "PATH": f"{HOME / '.nox/engine/bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 # The suites of the large libraries: a third of what they take.
 SUITES = ("pandas/tests", "numpy/*/tests", "numpy/tests", "matplotlib/tests", "mpl_toolkits/*/tests")
 # What the run that filled the environments left: the next one is to do the whole job, as it would anywhere.
-RUNS = (".nox/.cache/caliper/*/runs", ".nox/.cache/caliper/*/*.stamp.json")
+RUNS = (".nox/.cache/caliper/*/runs", ".nox/.cache/caliper/*/*.stamp.json", "cache/caliper-matrix/downloads")
 
 
 def remove(folder: Path, patterns: tuple[str, ...]) -> None:

@@ -13,6 +13,9 @@ FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 # Name: (module, one line of help). A module has `configure(parser)` and `run(arguments) -> int`, and is imported only
 # when its command is asked for: `--version` and `--help` stay free of pandas, matplotlib and griffe.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "record": ("matrix.commands.record", "run a command under the recorder and keep a trace"),
+    "replay": ("matrix.commands.replay", "judge any environment by a trace"),
+    "matrix": ("matrix.commands.matrix", "make the matrix, the picture and the report of what was judged"),
     "truth": ("matrix.commands.truth", "run the recorded suite on every release, and score the map against it"),
     "mutants": ("matrix.commands.mutants", "plant faults in the recorded release, and count which the replay shows"),
     "releases": ("matrix.commands.releases", "list the releases of a package, or ask the index for them again"),

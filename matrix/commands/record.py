@@ -1,0 +1,95 @@
+"""``caliper-matrix record``: run a command under the recorder, and keep what it did with the subject as a trace."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from matrix import cli
+from matrix.baseline import compare_runs, masks_path, write_baseline
+from matrix.judging import sort_reports
+from matrix.recording import Recording, RecordingError, default_python, record_command, record_subject
+from matrix.replaying import replay_trace
+from matrix.subject import Subject, load_subject
+from matrix.trace import read_trace
+
+EXAMPLES = """\
+examples:
+  caliper-matrix record --subject oras --profile anonymous --python .venv/bin/python
+  caliper-matrix record --module humanize -o humanize.trace.jsonl.gz -- pytest tests
+  caliper-matrix record --module mypackage --python .venv/bin/python -- python script.py
+
+The exit status is the command's own.
+"""
+# How often the recorded release is replayed to find what is noise.
+BASELINE_RUNS = 2
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    parser.add_argument("--subject", metavar="NAME", help="a subject that ships with this package, or a .toml file")
+    parser.add_argument("--profile", help="the profile of the subject to record (default: its first)")
+    parser.add_argument("--module", action="append", default=[], metavar="NAME", help="the package to record, without a subject file")
+    parser.add_argument("--package", metavar="NAME", help="the distribution that holds it (default: the module's name)")
+    parser.add_argument("--python", metavar="EXE", help="the environment's Python (default: python3 on the path)")
+    parser.add_argument("-o", "--out", type=Path, metavar="TRACE", help="(default: NAME-VERSION-PROFILE.trace.jsonl.gz)")
+    parser.add_argument("words", nargs="*", metavar="-- COMMAND", help="what to run (default: the subject's command)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Record, and say in one line what the trace holds."""
+    if not options.subject and not options.module:
+        message = "say what to record: --subject NAME, or --module NAME -- COMMAND"
+        raise RecordingError(message)
+    python = str(Path(options.python).absolute()) if options.python else default_python()
+    if options.subject:
+        subject = load_subject(options.subject)
+        recording, out = subjects(options, subject, python)
+    else:
+        if not options.words:
+            message = "say what to run: caliper-matrix record --module NAME -- COMMAND"
+            raise RecordingError(message)
+        name = options.package or options.module[0]
+        subject = Subject(name=name, modules=tuple(options.module), command=tuple(options.words))
+        out = options.out or Path(f"{name}.trace.jsonl.gz")
+        recording = record_command(subject, python, out, options.words)
+    print(
+        f"caliper-matrix: {recording.calls} calls of {recording.functions} functions in {len(recording.tests)} tests: {out}",
+        file=sys.stderr,
+    )
+    for trouble in sorted(set(recording.troubles)):
+        print(f"caliper-matrix: lost while recording: {trouble}", file=sys.stderr)
+    return recording.status if not options.subject else cli.FINE
+
+
+def subjects(options: argparse.Namespace, subject: Subject, python: str) -> tuple[Recording, Path]:
+    """Record a profile of a subject, and find its baseline."""
+    profile = options.profile or next(iter(subject.profiles))
+    if profile not in subject.profiles:
+        message = f"{profile}: no such profile of {subject.name}; known are {', '.join(subject.profiles)}"
+        raise RecordingError(message)
+    out = options.out or Path(f"{subject.name}-{profile}.trace.jsonl.gz")
+    recording = record_subject(subject, profile, python, out, options.words)
+    if recording.status:
+        message = f"the suite of {subject.name} failed under the recorder (exit status {recording.status}): its trace says nothing"
+        out.unlink()
+        raise RecordingError(message)
+    make_baseline(subject, python, out)
+    return recording, out
+
+
+def make_baseline(subject: Subject, python: str, out: Path) -> None:
+    """Replay a trace on the release that it was recorded on, and keep what is noise beside it."""
+    trace = read_trace(out)
+    release = trace.header["release"]
+    runs = [
+        sort_reports(replay_trace(subject, release, Path(python), out, trace, also=None).reports)
+        for _ in range(BASELINE_RUNS)
+    ]
+    baseline = compare_runs(trace, *runs)
+    write_baseline(masks_path(out), baseline)
+    left = len(baseline.unreplayable)
+    print(f"caliper-matrix: {sum(1 for _ in trace.calls()) - left} calls replay as recorded, {left} do not", file=sys.stderr)
+
+

@@ -22,7 +22,8 @@ from matplotlib.path import Path
 
 from matrix.cells import Function, Table
 from matrix.palette import STYLES
-from matrix.rows import MEANING, NO, UNKNOWN, UNREPLAYABLE, VERDICTS, YES
+from matrix.rows import MEANING, UNREPLAYABLE, VERDICTS
+from matrix.words import TIERS, WORKS, notes, subtitle, title
 
 DPI = 100
 CELL_WIDTH, CELL_HEIGHT = 20, 17
@@ -34,8 +35,6 @@ TEXT, SMALL, HEADING, TITLE = 11.5, 10.5, 14, 22
 LABEL_MOST = 440
 INK, QUIET, LINE, BAR = "#1b1f24", "#59636e", "#d0d7de", "#2f6f9f"
 FONT = "DejaVu Sans"  # comes with matplotlib, so that every machine draws the same
-TIERS = {"boundary": "Called from outside {subject}", "inner": "Called only from inside {subject}"}
-WORKS = {YES: "works", NO: "does not work", UNKNOWN: "unknown"}
 
 # Nothing of a user's own settings may change the picture; the salt makes the SVG's names the same each time.
 SETTINGS: Any = {
@@ -57,29 +56,6 @@ def draw(table: Table) -> dict[str, bytes]:
         FigureCanvasAgg(figure).print_png(png, metadata={"Software": None, **named})  # type: ignore[no-untyped-call]
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None, **named})  # type: ignore[no-untyped-call]
     return {"png": png.getvalue(), "svg": svg.getvalue()}
-
-
-def title(table: Table) -> str:
-    """Return the picture's first line."""
-    return f"{table.subject}: what works on each of {len(table.releases)} releases"
-
-
-def subtitle(table: Table) -> str:
-    """Return what the picture rests on: recorded release, date, Python, and the share of calls replayed."""
-    parts = [f"recorded on {table.recorded_release}", f"as of {table.as_of}"]
-    if table.extras.python:
-        parts.append(f"Python {table.extras.python}")
-    for tier in TIERS:
-        replayed, total = table.replayed(tier)
-        if total:
-            parts.append(f"{replayed:,} of {total:,} {tier} calls replayed ({percent(replayed, total)})")
-    return "  ·  ".join(parts)
-
-
-def percent(part: int, whole: int) -> str:
-    """Return a share, 100 % only when nothing is left out."""
-    tenths = part * 1000 // whole if whole else 0
-    return f"{tenths // 10} %" if tenths in (0, 1000) and part in (0, whole) else f"{tenths / 10:.1f} %"
 
 
 def width_of(text: str, size: float, weight: str = "normal") -> float:
@@ -189,21 +165,6 @@ def shorten(name: str) -> str:
     while width_of(name, TEXT) > LABEL_MOST:
         name = "…" + name.lstrip("…")[4:]
     return name
-
-
-def notes(table: Table) -> str:
-    """Return the line below the picture: releases that do not import when installed alone."""
-    reasons: dict[str, list[str]] = {}
-    for row in table.releases:
-        if row.plain_import.startswith("no"):
-            reasons.setdefault(row.plain_import.partition(":")[2].strip() or "no reason given", []).append(row.release)
-    told = "; ".join(f"{_few(releases)} ({reason})" for reason, releases in reasons.items())
-    return f"Installed alone, these do not import: {told}" if told else ""
-
-
-def _few(releases: Sequence[str]) -> str:
-    most = 4
-    return ", ".join(releases) if len(releases) <= most else f"{releases[0]} and {len(releases) - 1} more"
 
 
 def _figure(table: Table) -> Figure:
@@ -365,6 +326,8 @@ def _versions(axes: Axes, layout: _Layout) -> None:
     years = [row.uploaded[:4] for row in layout.table.releases]
     rules = []
     for x, width, year in _runs(layout.columns, years):
+        if not year:
+            continue
         rules.append((x + 2, y + 9, x + width - 2, y + 9))
         _text(axes, x + width / 2, y, year if width > CELL_WIDTH else f"'{year[2:]}", SMALL, ha="center", color=QUIET)
     _lines(axes, rules, QUIET)

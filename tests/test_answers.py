@@ -525,9 +525,8 @@ def test_no_results_is_one_line(
     monkeypatch.chdir(tmp_path)
     status, printed = ask(capsys, "floor")
     assert status == 2
-    assert printed == (
-        "caliper-matrix: there is no results/*/matrix.csv here; make one with `nox -s matrix`, or say --results FOLDER\n"
-    )
+    assert printed.startswith("caliper-matrix: there is no results/*/matrix.csv here; make one with `nox -s matrix`, ")
+    assert printed.count("\n") == 1
 
 
 def test_answers_do_not_load_pandas(written: Path) -> None:

@@ -15,7 +15,7 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from matrix import heatmap
+from matrix import heatmap, words
 from matrix.cells import Extras, Table
 from matrix.palette import STYLES
 from matrix.rows import VERDICTS
@@ -153,20 +153,20 @@ def test_no_text_overlaps_another_or_leaves_the_picture(made: Rows, recorded: st
 
 def test_the_picture_says_what_it_is(big: Table) -> None:
     """Subject, recorded release, date, Python, share of calls replayed."""
-    words = [text.get_text() for text in texts(big)]
-    assert words[0] == "pkg: what works on each of 56 releases"
-    assert "recorded on 0.3.13" in words[1]
-    assert "as of 2026-11-20" in words[1]
-    assert "Python 3.11" in words[1]
-    assert "63 of 63 boundary calls replayed (100 %)" in words[1]
-    assert "32 of 32 inner calls replayed (100 %)" in words[1]
+    shown = [text.get_text() for text in texts(big)]
+    assert shown[0] == "pkg: what works on each of 56 releases"
+    assert "recorded on 0.3.13" in shown[1]
+    assert "as of 2026-11-20" in shown[1]
+    assert "Python 3.11" in shown[1]
+    assert "63 of 63 boundary calls replayed (100 %)" in shown[1]
+    assert "32 of 32 inner calls replayed (100 %)" in shown[1]
 
 
 def test_functions_are_grouped_by_tier_and_module() -> None:
     """Headings tell who calls them and where they are; a label leaves out what its heading says."""
-    words = [text.get_text() for text in texts(SMALL.build())]
-    start = words.index("Called from outside pkg  ·  boundary, 4 functions")
-    assert words[start:][:10] == [
+    shown = [text.get_text() for text in texts(SMALL.build())]
+    start = shown.index("Called from outside pkg  ·  boundary, 4 functions")
+    assert shown[start:][:10] == [
         "Called from outside pkg  ·  boundary, 4 functions", "pkg.core", "Thing.run", "make", "pkg.tools", "lock",
         "read_file", "Called only from inside pkg  ·  inner, 1 function", "pkg.hidden", "_Box.open",
     ]  # fmt: skip
@@ -175,8 +175,8 @@ def test_functions_are_grouped_by_tier_and_module() -> None:
 def test_the_legend_lists_the_verdicts_that_occur_and_no_others() -> None:
     """Worst first among those that do not work; with how many cells have it."""
     table = rows("pkg.a boundary anonymous missing differs ok\npkg.b boundary anonymous crash ok ok", ["1", "2", "3"])
-    words = [text.get_text() for text in texts(table.build("3"))]
-    listed = [word for word in words if word.partition(":")[0] in STYLES or word in heatmap.WORKS.values()]
+    shown = [text.get_text() for text in texts(table.build("3"))]
+    listed = [word for word in shown if word.partition(":")[0] in STYLES or word in words.WORKS.values()]
     assert [word.partition(":")[0] for word in listed] == [
         "works", "differs", "ok", "does not work", "crash", "missing",
     ]  # fmt: skip
@@ -234,8 +234,8 @@ def test_releases_that_do_not_import_alone_are_told() -> None:
     reasons = ["no: needs boto3", "yes", "no: needs six", "no: needs six", "yes"]
     releases = tuple(replace(row, plain_import=answer) for row, answer in zip(SMALL.releases, reasons, strict=True))
     table = replace(SMALL, releases=releases).build()
-    assert heatmap.notes(table) == "Installed alone, these do not import: 0.9 (needs boto3); 1.0.dev1, 1.0 (needs six)"
-    assert heatmap.notes(SMALL.build()) == ""
+    assert words.notes(table) == "Installed alone, these do not import: 0.9 (needs boto3); 1.0.dev1, 1.0 (needs six)"
+    assert words.notes(SMALL.build()) == ""
 
 
 @pytest.mark.parametrize(
@@ -244,10 +244,16 @@ def test_releases_that_do_not_import_alone_are_told() -> None:
 )
 def test_a_share_is_whole_only_when_it_is(part: int, whole: int, told: str) -> None:
     """Rounding never says that all works where something does not."""
-    assert heatmap.percent(part, whole) == told
+    assert words.percent(part, whole) == told
 
 
 def test_one_function_on_one_release_can_be_drawn() -> None:
     """The least there is; without tests there is one strip of bars, and no Python need be told."""
     made = rows("f boundary anonymous ok", ["1.1"]).build(extras=Extras())
     assert shape(heatmap.draw(made)["png"])[0] > 400
+
+
+def test_releases_whose_upload_is_not_known_have_no_year() -> None:
+    """A table of predictions has no uploads."""
+    releases = tuple(replace(row, uploaded="") for row in SMALL.releases)
+    assert "2024" not in [text.get_text() for text in texts(replace(SMALL, releases=releases).build())]

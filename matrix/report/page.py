@@ -8,10 +8,10 @@ from itertools import groupby
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from matrix.cells import Cell, Function, Table
-from matrix.heatmap import TIERS, subtitle, title
 from matrix.palette import STYLES
 from matrix.report.causes import causes
-from matrix.rows import NO, UNKNOWN, UNREPLAYABLE, VERDICTS, YES, ranges, works
+from matrix.rows import UNREPLAYABLE, VERDICTS, YES, ranges, works
+from matrix.words import TIERS, WORKS, subtitle, title
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def render(table: Table) -> bytes:
         verdicts=[verdict for verdict in VERDICTS if counts[verdict.name]],
         counts=counts,
         styles=STYLES,
-        answers={YES: "works", NO: "does not work", UNKNOWN: "unknown"},
+        answers=WORKS,
         tiers={tier: text.format(subject=table.subject) for tier, text in TIERS.items()},
         groups=list(_groups(table)),
         causes=[(cause, ranges(cause.releases, table.versions)) for cause in found],

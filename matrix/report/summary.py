@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from matrix.cells import Table
-from matrix.heatmap import percent, subtitle, title
 from matrix.report.causes import causes
 from matrix.report.turns import group, order_of
 from matrix.rows import VERDICTS, ranges
 from matrix.turned import TableError, turned
+from matrix.words import percent, subtitle, title
 
 TURNED = "## What turned in the last change of these results"
 MOST_CAUSES, MOST_TURNED = 12, 40

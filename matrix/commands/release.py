@@ -53,6 +53,15 @@ class NoTraceError(CaliperError):
         )
 
 
+class KeepingError(CaliperError):
+    """Outcomes cannot be kept."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        """Say where, and why."""
+        reason = error.strerror or str(error)
+        super().__init__(f"{folder}: nothing can be written ({reason}); mend that, or name another --cache")
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What is known of a release before and after its replay; the content of a run file."""
@@ -81,10 +90,13 @@ def run(options: argparse.Namespace) -> int:
     listed = read_releases(plan.releases)
     release = listed.find(options.release)
     inputs = staleness.inputs(plan, release.version)
-    result = _judge(subject, plan, listed, release, options.venv)
-    size = _keep(plan, result, inputs)
-    facts = {"inputs": inputs, "size": size, "code": staleness.code_used(began)}
-    staleness.write_stamp(plan.stamp(release.version), facts)
+    try:
+        result = _judge(subject, plan, listed, release, options.venv)
+        size = _keep(plan, result, inputs)
+        facts = {"inputs": inputs, "size": size, "code": staleness.code_used(began)}
+        staleness.write_stamp(plan.stamp(release.version), facts)
+    except OSError as error:
+        raise KeepingError(plan.cache, error) from error
     print(_as_json(plan, result) if options.json else _line(result, time.time() - began), flush=True)
     return cli.FINE
 

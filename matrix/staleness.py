@@ -57,6 +57,11 @@ def traces_of(name: str, folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.glob("*.trace.jsonl.gz") if pattern.fullmatch(path.name)))
 
 
+def masks_of(trace: Path) -> Path:
+    """Return the file beside a trace that says which fields are noise: needed to judge, not to replay."""
+    return trace.with_name(trace.name.replace(".trace.jsonl.gz", ".masks.json"))
+
+
 @dataclass(frozen=True, slots=True)
 class SubjectFacts:
     """What the noxfile needs to know of a subject's file; the file is checked in earnest by `matrix.subject`."""
@@ -120,12 +125,11 @@ def inputs(plan: Plan, version: str) -> dict[str, Any]:
 
 
 def _shared_inputs(plan: Plan, as_of: str) -> dict[str, Any]:
-    beside = {path for trace in plan.traces for path in trace.parent.glob(trace.name.partition(".trace.")[0] + ".*")}
     return {
         "as_of": as_of,
         "python": plan.python,
         "platform": sys.platform,
-        "trace": {path.name: file_digest(path) for path in sorted(beside)},
+        "trace": {path.name: file_digest(path) for path in plan.traces},
         "subject": [file_digest(path) for path in (plan.subject, plan.services) if path],
     }
 
@@ -174,13 +178,14 @@ def _fresh(plan: Plan, version: str, now: Mapping[str, Any]) -> bool:
 
 
 def results_inputs(plan: Plan) -> dict[str, Any]:
-    """Return digests of what the results come from: the runs, the list and our own code."""
+    """Return digests of what the results come from: the runs, the list, what is masked, and our own code."""
     stamps = [plan.stamp(entry.version) for entry in listed_releases(plan.releases)[1] if entry.judged]
     code = [
         path for path in sorted(PACKAGE.rglob("*")) if path.suffix in {".py", ".toml", ".j2", ".html", ".css", ".js"}
     ]
     return {
         "runs": _digest([file_digest(path) for path in stamps]),
+        "masks": _digest([file_digest(masks_of(trace)) for trace in plan.traces]),
         "releases": file_digest(plan.releases),
         "code": _digest([[path.relative_to(PACKAGE).as_posix(), file_digest(path)] for path in code]),
     }

@@ -106,12 +106,6 @@ def test_a_trace_of_another_subject_does_not_count(judged: Plan) -> None:
     assert changed(judged) == ()
 
 
-def test_the_masks_beside_a_trace_belong_to_it(judged: Plan) -> None:
-    """A field more that is masked changes verdicts."""
-    judged.traces[0].with_name("demo-2.0-one.masks.json").write_bytes(b'{"1": []}')
-    assert changed(judged) == VERSIONS
-
-
 def test_one_line_of_the_agent_makes_all_stale(judged: Plan) -> None:
     """Its code decides what a replay gives."""
     with (staleness.AGENT / "values.py").open("a") as file:
@@ -213,6 +207,15 @@ def test_code_that_draws_makes_results_stale(judged: Plan) -> None:
     staleness.file_digest.cache_clear()
     assert staleness.results_stale(judged)
     assert changed(judged) == ()
+
+
+def test_masks_make_results_stale_and_no_run(judged: Plan) -> None:
+    """A field more that is noise changes verdicts, not what was replayed."""
+    judged.results.mkdir()
+    staleness.stamp_results(judged, staleness.results_inputs(judged))
+    staleness.masks_of(judged.traces[0]).write_bytes(b'{"1": []}')
+    assert changed(judged) == ()
+    assert staleness.results_stale(judged)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -100,6 +101,38 @@ def test_results_are_written_whole(tmp_path: Path) -> None:
     (tmp_path / "oras/.matrix.csv.making").write_bytes(b"left by a killed container")
     entrypoint.write(tmp_path, {"oras/matrix.csv": b"table"})
     assert [path.name for path in (tmp_path / "oras").iterdir()] == ["matrix.csv"]
+
+
+def test_results_belong_to_the_owner_of_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is delivered is the folder's owner's, whoever this process is."""
+    owner = os.getuid() or 1234
+    # Not pytest's folder, which nobody else may enter.
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(entrypoint, "RESULTS", Path(folder))
+        give(Path(folder), owner)
+        entrypoint.deliver({"oras/matrix.csv": b"table"}, draws=True)
+        assert Path(folder, "oras/matrix.csv").read_bytes() == b"table"
+        assert Path(folder, "oras/matrix.csv").stat().st_uid == owner
+    assert os.geteuid() == os.getuid()
+
+
+def test_results_without_a_folder_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A matrix that nobody will see is worth a line; a command that made no file is not."""
+    monkeypatch.setattr(entrypoint, "RESULTS", tmp_path / "none")
+    entrypoint.deliver({}, draws=False)
+    assert capsys.readouterr().err == ""
+    entrypoint.deliver({"oras/matrix.csv": b"table"}, draws=True)
+    assert "no folder is mounted" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be written is an error with its reason, not a traceback."""
+    monkeypatch.setattr(entrypoint, "RESULTS", tmp_path)
+    (tmp_path / "oras").write_text("a file where the folder should be", encoding="utf-8")
+    with pytest.raises(entrypoint.LackingError, match="cannot be written: File exists"):
+        entrypoint.deliver({"oras/matrix.csv": b"table"}, draws=True)
 
 
 def test_a_command_that_is_stopped_is_ended(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def _draw(
     from matrix.prediction_picture import draw  # noqa: PLC0415 # and pandas as much
 
     name = name_of(options)
-    pictures = {"predictions": draw(name, recorded_release, releases_of(options).as_of, predicted)}
+    pictures = {"predictions": draw(releases_of(options), recorded_release, predicted)}
     if replayed is not None:
         pictures["disagreements"] = picture.draw(name, predicted, replayed)
     for stem, drawn in pictures.items():

@@ -74,7 +74,7 @@ def _bind_keywords(
     for argument in arguments:
         if argument in positional or argument.form not in {KEYWORD, UNKNOWN_FORM}:
             continue
-        if argument.name in filled:
+        if argument.name in filled & by_name:
             return f"got several values for {argument.name}"
         if argument.name not in by_name and not takes_any:
             return f"got an unexpected keyword argument {argument.name}"

@@ -21,7 +21,7 @@ def fetch(url: str, sha256: str, folder: Path) -> Path:
     Raises:
         DownloadError: the index does not answer, or gives another file than the list of releases says.
     """
-    path = folder / sha256[:2] / f"{sha256}-{url.rpartition('/')[2]}"
+    path = folder / sha256 / url.rpartition("/")[2]
     if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
         return path
     import requests  # noqa: PLC0415 # takes 0.1 s, and all may be there already

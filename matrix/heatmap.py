@@ -298,6 +298,8 @@ def _rectangles(axes: Axes, pieces: Sequence[tuple[float, float, float, float, s
 
 def _lines(axes: Axes, ends: Sequence[tuple[float, float, float, float]], colour: str, width: float = 0.8) -> None:
     """Draw straight lines as one path."""
+    if not ends:
+        return
     path = _path([[(x, y), (to_x, to_y)] for x, y, to_x, to_y in ends])
     axes.add_patch(PathPatch(path, facecolor="none", edgecolor=colour, linewidth=width))
 

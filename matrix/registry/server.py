@@ -195,6 +195,7 @@ class Registry:
 def _server(application: Application, context: ssl.SSLContext | None) -> Server:
     config = Config(
         application,
+        http="h11",  # the same wherever it runs; httptools takes a third less time, but headers of any length
         loop="asyncio",
         ws="none",
         lifespan="off",

@@ -93,6 +93,16 @@ class LocationQuery(Switch):
             response.headers["Location"] = f"{response.headers['Location'].partition('?')[0]}?{_SIGNIFICANT_QUERY}"
 
 
+class PlainLocation(Switch):
+    """``Location`` of an upload has no query at all."""
+
+    name = "plain-location"
+
+    async def after(self, store: Store, request: Request, route: Route, response: Response) -> None:  # noqa: D102, ARG002
+        if "Docker-Upload-UUID" in response.headers:
+            response.headers["Location"] = response.headers["Location"].partition("?")[0]
+
+
 class LocationPerChunk(Switch):
     """Each chunk is answered with a new ``Location``; the old one is unknown from then on."""
 
@@ -298,6 +308,7 @@ SWITCHES: dict[str, type[Switch]] = {
         NoReferrers,
         NoSubject,
         RelativeLocation,
+        PlainLocation,
         LocationQuery,
         LocationPerChunk,
         ChunkMinLength,

@@ -92,6 +92,14 @@ def test_relative_location() -> None:
         assert reply.headers["location"] == f"/v2/a/blobs/{DIGEST}"
 
 
+def test_plain_location() -> None:
+    """Locations of uploads have no query, with the first answer and with each chunk."""
+    with switched("plain-location") as client:
+        statuses, location = chunks(client, client.start("a"), 10, 190)
+        assert (statuses, "?" in location) == ([202, 202], False)
+        assert client("PUT", with_digest(location, DIGEST), b"").status == 201
+
+
 def test_location_query() -> None:
     """Blank, repeated and escaped parameters must come back with each request of an upload."""
     with switched("location-query") as client:

@@ -75,16 +75,40 @@ def _items_in(names: Namespace, module: str, owner: str) -> Iterator[Item]:
     for definitions in names.scope(module, owner).values():
         first = definitions[0]
         dunder = first.name.startswith("__") and first.kind == model.ATTRIBUTE
+        found = Found(module, first, tuple(definitions[1:]), holder)
         # A class is told by the parameters that it is made with.
-        if first.kind in SHOWN_KINDS and not dunder and first.name not in {"__init__", "__new__"}:
-            yield Item(f"{module}.{first.qualname}", Found(module, first, tuple(definitions[1:]), holder))
+        if dunder or first.name in {"__init__", "__new__"}:
+            continue
+        if first.kind in SHOWN_KINDS and (first.kind != model.ATTRIBUTE or not _is_second_name(names, found)):
+            yield Item(f"{module}.{first.qualname}", found)
+        elif not owner and _is_offered(names, module, found):
+            yield Item(f"{module}.{found.definition.name if found.definition else ''}", found)
+
+
+def _is_second_name(names: Namespace, found: Found) -> bool:
+    """Tell whether an attribute only names something else, as ``again = run`` does."""
+    answer = names.resolve(found.path)
+    return isinstance(answer, Found) and answer.definition != found.definition
+
+
+def _is_offered(names: Namespace, module: str, found: Found) -> bool:
+    """Tell whether a package offers something of its own under a second name, as packages do in ``__init__``."""
+    source = names.source(module)
+    answer = names.follow(found)
+    own = isinstance(answer, Found) and answer.definition is not None and names.owns(answer.module)
+    return (
+        own
+        and source is not None
+        and source.package
+        and not str(found.definition and found.definition.name).startswith("_")
+    )
 
 
 def compare(before: Namespace, after: Namespace, body: Body) -> list[Change]:
     """Return what changed, sorted by path; ``body`` gives the source of a function's body by its digest."""
     old, new = items(before), items(after)
-    gone = {path: item for path, item in old.items() if isinstance(after.resolve(path), Missing)}
-    fresh = {path: item for path, item in new.items() if isinstance(before.resolve(path), Missing)}
+    gone = {path: item for path, item in old.items() if is_absent(after, path)}
+    fresh = {path: item for path, item in new.items() if is_absent(before, path)}
     followed = _follow(gone, fresh, body)
     changes: list[Change] = []
     for path, item in old.items():
@@ -101,6 +125,12 @@ def compare(before: Namespace, after: Namespace, body: Body) -> list[Change]:
     return sorted(set(changes), key=lambda change: (change.path, change.kind, change.detail))
 
 
+def is_absent(names: Namespace, path: str) -> bool:
+    """Tell whether a release certainly does not have a path; a top-level package that it does not bring counts."""
+    answer = names.resolve(path)
+    return isinstance(answer, Missing) or (not isinstance(answer, Found) and not names.owns(path))
+
+
 def _landed(after: Namespace, path: str) -> Item | None:
     answer = after.resolve(path)
     return Item(answer.path, answer) if isinstance(answer, Found) and answer.definition else None
@@ -109,13 +139,14 @@ def _landed(after: Namespace, path: str) -> Item | None:
 def _difference(before: Namespace, after: Namespace, item: Item, target: Item | None, *, certain: bool) -> list[Change]:
     """Return the changes of one item, which is now ``target`` (None: it is gone, or reading does not tell)."""
     if target is None:
-        gone = isinstance(after.resolve(item.path), Missing)
+        gone = is_absent(after, item.path)
         return [Change("removed", item.path, _shown(before, item), breaking=True)] if gone else []
     if target.found.module == "builtins":
         return []
     changes = []
     still = isinstance(after.resolve(item.path), Found)
-    if target.path != item.path:
+    origin = before.follow(item.found)
+    if target.path != item.path and (not isinstance(origin, Found) or origin.path == item.path):
         same_name = target.definition.name == item.definition.name
         kind = "moved" if same_name else "renamed"
         if kind == "moved" and _is_exception(before, item.found):
@@ -128,8 +159,10 @@ def _difference(before: Namespace, after: Namespace, item: Item, target: Item | 
 
 
 def _inside(before: Namespace, after: Namespace, item: Item, target: Item) -> list[Change]:
-    """Return what changed in the thing itself."""
+    """Return what changed in the thing itself; a second name of something has nothing of its own."""
     old, new = item.definition, target.definition
+    if before.follow(item.found) != item.found:
+        return []
     kinds = [_kind(old), _kind(new)]
     if kinds[0] != kinds[1]:
         return [Change("kind", item.path, f"was {kinds[0]}, is {kinds[1]}", breaking=True)]
@@ -195,7 +228,8 @@ def parameter_changes(path: str, old: tuple[Parameter, ...], new: tuple[Paramete
     }
     added = [name for name in after if name not in before and name not in renamed.values()]
     changes += [Change("parameter added", path, str(after[name]), breaking=name in required) for name in added]
-    order = [_places(old, set(before) & set(after)), _places(new, set(before) & set(after))]
+    both = set(_places(old)) & set(_places(new))
+    order = [[name for name in _places(some) if name in both] for some in (old, new)]
     if order[0] != order[1] or _pushed(old, new, added):
         detail = f"{model.show_parameters(old)} is now {model.show_parameters(new)}"
         changes.append(Change("parameter reordered", path, detail, breaking=True))
@@ -215,15 +249,15 @@ def _renamed(old: tuple[Parameter, ...], new: tuple[Parameter, ...]) -> dict[str
     return {one.name: other.name for one, other in pairs if (one.kind, one.default) == (other.kind, other.default)}
 
 
-def _places(parameters: tuple[Parameter, ...], wanted: set[str]) -> list[str]:
-    positional = {model.POSITIONAL, model.POSITIONAL_ONLY}
-    return [one.name for one in parameters if one.kind in positional and one.name in wanted]
+def _places(parameters: tuple[Parameter, ...]) -> list[str]:
+    """Return the names of what can be given by position, in order."""
+    return [one.name for one in parameters if one.kind in {model.POSITIONAL, model.POSITIONAL_ONLY}]
 
 
 def _pushed(old: tuple[Parameter, ...], new: tuple[Parameter, ...], added: list[str]) -> bool:
     """Tell whether a new parameter stands before an old one, so that positional arguments land elsewhere."""
-    places = [one.name for one in new if one.kind in {model.POSITIONAL, model.POSITIONAL_ONLY}]
-    kept = [places.index(one.name) for one in old if one.name in places]
+    places = _places(new)
+    kept = [places.index(name) for name in _places(old) if name in places]
     return any(name in places and kept and places.index(name) < max(kept) for name in added)
 
 

@@ -100,7 +100,8 @@ def changes_between(before: State, after: State) -> list[str]:
     if old.is_async != new.is_async:
         changes.append("became async" if new.is_async else "is no longer async")
     if (old.access, old.kind) != (new.access, new.kind):
-        changes.append(f"was {old.access or old.kind}, is {new.access or new.kind}")
+        same = old.access == new.access
+        changes.append(f"was {_kind(old, plain=same)}, is {_kind(new, plain=same)}")
     if old.body != new.body:
         changes.append("body")
     return changes
@@ -112,6 +113,10 @@ def _signature_changes(before: State, after: State) -> list[str]:
         return [] if same else [after.unknown or "signature known again"]
     found: list[Change] = parameter_changes("", before.signature.parameters, after.signature.parameters)
     return [f"{change.kind}: {change.detail}" for change in found]
+
+
+def _kind(definition: Definition, *, plain: bool) -> str:
+    return definition.kind if plain else definition.access or definition.kind
 
 
 def _shown(definition: Definition) -> str:

@@ -67,7 +67,8 @@ def score(predicted: Grid, replayed: Grid) -> dict[str, Any]:
     """
     places = comparable(predicted, replayed)
     newer = next_newer(replayed)
-    changes = [place for place in places if (replayed.cells[place] in NEGATIVE) != (newer[place] in NEGATIVE)]
+    older = [place for place in places if place[1] != replayed.releases[-1]]
+    changes = [place for place in older if (replayed.cells[place] in NEGATIVE) != (newer[place] in NEGATIVE)]
     guesses: dict[str, Cells] = {
         "predictions": predicted.cells,
         "always_ok": dict.fromkeys(places, OK),

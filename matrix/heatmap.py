@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import groupby
 from typing import Any
 
@@ -58,6 +58,7 @@ def draw(table: Table) -> dict[str, bytes]:
     return {"png": png.getvalue(), "svg": svg.getvalue()}
 
 
+@cache
 def width_of(text: str, size: float, weight: str = "normal") -> float:
     """Return how many pixels wide a text is that is ``size`` pixels high."""
     font = get_font(findfont(FontProperties(family=FONT, weight=weight)))
@@ -222,12 +223,13 @@ def _strip(axes: Axes, layout: _Layout, y: float, name: str, shares: list[tuple[
     base = y + BAR_HEIGHT
     right = layout.columns[-1] + CELL_WIDTH
     _lines(axes, [(layout.left, y, right, y), (layout.left, base, right, base)], LINE)
+    bars = []
     for x, (part, whole) in zip(layout.columns, shares, strict=True):
-        if not whole:
+        if whole:
+            bars.append((x + 3, base, 14.0, -BAR_HEIGHT * part / whole))
+        else:
             _text(axes, x + CELL_WIDTH / 2, base - 8, "?", SMALL, ha="center", color=QUIET)
-            continue
-        top = base - BAR_HEIGHT * part / whole
-        axes.fill([x + 3, x + 3, x + 17, x + 17], [base, top, top, base], color=BAR, lw=0)
+    _fill(axes, bars, BAR)
     _text(axes, layout.left - 10, y + BAR_HEIGHT / 2, name, TEXT, ha="right")
     most = max(shares, key=lambda share: share[1])[1]
     _text(axes, layout.left - 10, base - 3, f"of {most:,}", SMALL - 1, ha="right", color=QUIET)
@@ -287,13 +289,16 @@ def _runs(columns: Sequence[float], verdicts: Sequence[str]) -> Iterator[tuple[f
 
 def _rectangles(axes: Axes, pieces: Sequence[tuple[float, float, float, float, str]]) -> None:
     """Fill rectangles (place, size, verdict), those of a verdict as one path: a tenth of the SVG's size."""
-    verdicts = dict.fromkeys(verdict for *_, verdict in pieces)
-    for name in verdicts:
-        own = [piece[:4] for piece in pieces if piece[4] == name]
-        corners = [[(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)] for x, y, w, h in own]
+    for name in dict.fromkeys(verdict for *_, verdict in pieces):
         colour = STYLES[name].colour
-        outline = LINE if colour == "#ffffff" else "none"
-        axes.add_patch(PathPatch(_path(corners), facecolor=colour, edgecolor=outline, linewidth=0.6))
+        own = [piece[:4] for piece in pieces if piece[4] == name]
+        _fill(axes, own, colour, LINE if colour == "#ffffff" else "none")
+
+
+def _fill(axes: Axes, places: Sequence[tuple[float, float, float, float]], colour: str, outline: str = "none") -> None:
+    corners = [[(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)] for x, y, w, h in places]
+    if corners:
+        axes.add_artist(PathPatch(_path(corners), facecolor=colour, edgecolor=outline, linewidth=0.6))
 
 
 def _lines(axes: Axes, ends: Sequence[tuple[float, float, float, float]], colour: str, width: float = 0.8) -> None:
@@ -301,7 +306,7 @@ def _lines(axes: Axes, ends: Sequence[tuple[float, float, float, float]], colour
     if not ends:
         return
     path = _path([[(x, y), (to_x, to_y)] for x, y, to_x, to_y in ends])
-    axes.add_patch(PathPatch(path, facecolor="none", edgecolor=colour, linewidth=width))
+    axes.add_artist(PathPatch(path, facecolor="none", edgecolor=colour, linewidth=width))
 
 
 def _path(shapes: Sequence[Sequence[tuple[float, float]]]) -> Path:

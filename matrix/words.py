@@ -27,9 +27,11 @@ def subtitle(table: Table) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """Return a share, 100 % only when nothing is left out."""
+    """Return a share, ``0 %`` and ``100 %`` only where it is exactly that."""
     tenths = part * 1000 // whole if whole else 0
-    return f"{tenths // 10} %" if tenths in (0, 1000) and part in (0, whole) else f"{tenths / 10:.1f} %"
+    if part in {0, whole}:
+        return f"{tenths // 10} %"
+    return f"{tenths / 10:.1f} %" if tenths else "under 0.1 %"
 
 
 def notes(table: Table) -> str:

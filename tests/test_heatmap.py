@@ -240,7 +240,14 @@ def test_releases_that_do_not_import_alone_are_told() -> None:
 
 @pytest.mark.parametrize(
     ("part", "whole", "told"),
-    [(0, 7, "0 %"), (7, 7, "100 %"), (9999, 10000, "99.9 %"), (1, 10000, "0.0 %"), (1, 3, "33.3 %"), (0, 0, "0 %")],
+    [
+        (0, 7, "0 %"),
+        (7, 7, "100 %"),
+        (9999, 10000, "99.9 %"),
+        (1, 10000, "under 0.1 %"),
+        (1, 3, "33.3 %"),
+        (0, 0, "0 %"),
+    ],
 )
 def test_a_share_is_whole_only_when_it_is(part: int, whole: int, told: str) -> None:
     """Rounding never says that all works where something does not."""

@@ -16,7 +16,7 @@ from matrix import environment
 from matrix.files import atomic_write
 from matrix.mutants.sites import Site, mutate
 from matrix.suite.server import Answer, SuiteServer, kill_all
-from matrix.suite.stage import Selection, Stage
+from matrix.suite.stage import Selection, Stage, States
 
 TEST_LIMIT = 4.0  # seconds of CPU; the slowest test of oras takes a tenth of it, and a mutant may loop for ever
 
@@ -80,9 +80,13 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The suite on the recorded release as it is: what passes, what was executed, what was imported besides."""
+    """The suite on the recorded release as it is.
+
+    What passes, what was executed, what was imported besides, and what the services held before each test.
+    """
 
     selected: Mapping[str, Selection]
+    states: Mapping[str, States]
     passing: frozenset[tuple[str, str]]
     reached: Mapping[str, frozenset[int]]
     warm: tuple[str, ...]
@@ -94,10 +98,11 @@ def measure(stage: Stage, package: Package, profiles: Sequence[str]) -> Baseline
     passing: set[tuple[str, str]] = set()
     reached: dict[str, set[int]] = {}
     modules: set[str] = set()
+    states = {profile: States() for profile in profiles}
     with stage.serve(stage.environment(stage.recorded)) as server:
         for profile in profiles:
             selected[profile] = stage.select(server, profile)
-            answer = stage.run(server, profile, selected[profile], reach=package.site)
+            answer = stage.run(server, profile, selected[profile], reach=package.site, states=states[profile])
             passing |= {(test, profile) for test, (outcome, _) in answer.outcomes.items() if outcome == "passed"}
             modules |= set(answer.modules)
             for file, lines in answer.reached.items():
@@ -105,7 +110,7 @@ def measure(stage: Stage, package: Package, profiles: Sequence[str]) -> Baseline
     suite = stage.subject.suite.split("/")
     kept = sorted(name for name in modules if name.partition(".")[0] not in {*package.modules, *suite, "__main__"})
     return Baseline(
-        selected, frozenset(passing), {file: frozenset(lines) for file, lines in reached.items()}, tuple(kept)
+        selected, states, frozenset(passing), {file: frozenset(lines) for file, lines in reached.items()}, tuple(kept)
     )
 
 
@@ -170,7 +175,15 @@ class Laboratory:
         """Return how the tests end with the package in ``overlay``; a test that is not reported is an error."""
         outcomes: dict[tuple[str, str], str] = {}
         for profile, selection in self.baseline.selected.items():
-            answer = self.stage.run(self.server(), profile, selection, overlay=overlay, test_limit=TEST_LIMIT)
+            answer = self.stage.run(
+                self.server(),
+                profile,
+                selection,
+                overlay=overlay,
+                test_limit=TEST_LIMIT,
+                together=True,
+                states=self.baseline.states[profile],
+            )
             outcomes |= {(test, profile): outcome_of(answer, test) for test in selection.tests}
         return outcomes
 

@@ -1,9 +1,9 @@
 """Runs pytest files in this interpreter's environment and says how each test ended: the truth.
 
 Started by path with one JSON argument, ``{"path": [folders], "warm": [modules], "subject": [modules]}``; then one job a
-line on standard input, one answer a line on standard output. Each file of a job has a process of its own, forked when
-pytest and the ``warm`` modules are imported and the subject is not, so that what one file breaks (an import, the
-process) stays its own. What a job and an answer hold is said by ``matrix.suite.server``, the other end.
+line on standard input, one answer a line on standard output. Each file of a job (or all, ``together``) has a process of
+its own, forked when pytest and the ``warm`` modules are imported and the subject is not, so that what one file breaks
+(an import, the process) stays its own. What a job and an answer hold is said by ``matrix.suite.server``, the other end.
 
 Standard library and pytest only, Python 3.8 and later; imports nothing of ours but the file beside it.
 """
@@ -87,6 +87,7 @@ class Answer:
         self.uncollected: dict[str, str] = {}
         self.modules: set[str] = set()
         self.reached: dict[str, set[int]] = {}
+        self.states: dict[str, Any] = {}
 
     def as_json(self) -> str:
         """Return the line that is the answer."""
@@ -97,6 +98,7 @@ class Answer:
                 "uncollected": self.uncollected,
                 "modules": sorted(self.modules),
                 "reached": {name: sorted(lines) for name, lines in self.reached.items()},
+                "states": self.states,
             }
         )
 
@@ -108,6 +110,8 @@ class Answer:
             self.outcomes[values[0]] = values[1:]
         elif event == "uncollected":
             self.uncollected[values[0]] = values[1]
+        elif event == "states":
+            self.states[values[0]] = values[1]
         elif event == "modules":
             self.modules.update(values[0])
         elif event == "reached":
@@ -144,8 +148,8 @@ def run_part(job: dict[str, Any], arguments: list[str], answer: Answer) -> list[
 def run_job(job: dict[str, Any]) -> str:
     """Run a job's files and return its answer."""
     answer = Answer()
-    for file in job["files"]:
-        left = run_part(job, [file], answer)
+    for files in [job["files"]] if job["together"] else [[file] for file in job["files"]]:
+        left = run_part(job, files, answer)
         while left:
             left = run_part(job, left, answer)
     return answer.as_json()

@@ -10,6 +10,7 @@ import importlib.machinery
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -140,16 +141,43 @@ class Reach:
             lines.add(frame.f_lineno)
             return trace_lines
 
-        lines.add(frame.f_lineno)
         return trace_lines
+
+
+class Control:
+    """The other side's services, asked by JSON lines on a socket: their states are read, or what they were before."""
+
+    def __init__(self, address: str, services: list[str], states: dict[str, Any] | None) -> None:
+        """Ask at ``address``; with ``states`` (of services, by test) bring each test what it had then."""
+        self.services = services if address else []
+        self.states = states
+        if self.services:
+            link = socket.socket(socket.AF_UNIX)
+            link.connect(address)
+            self.stream = link.makefile("rw")
+
+    def ask(self, **question: Any) -> Any:
+        """Return the answer to a question."""
+        self.stream.write(json.dumps(question) + "\n")
+        self.stream.flush()
+        return json.loads(self.stream.readline())
+
+    def prepare(self, test: str) -> dict[str, Any]:
+        """Restore the states that a test began with, or return the ones that it begins with."""
+        if self.states is None:
+            return {name: self.ask(do="snapshot", name=name) for name in self.services}
+        for name, state in self.states.get(test, {}).items():
+            self.ask(do="restore", name=name, state=state)
+        return {}
 
 
 class Reporter:
     """A pytest plugin that writes what happens as JSON lines, and limits each test's time."""
 
-    def __init__(self, stream: int, limit: float) -> None:
+    def __init__(self, stream: int, limit: float, control: Control) -> None:
         """Write to the file descriptor ``stream``; interrupt a test after ``limit`` seconds of CPU."""
         self.stream = stream
+        self.control = control
         self.limit = limit
         self.outcomes: dict[str, tuple[str, str]] = {}
         signal.signal(signal.SIGALRM, self.interrupt)
@@ -184,6 +212,9 @@ class Reporter:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Say which test begins, and start its clock."""
         self.say("start", nodeid)
+        states = self.control.prepare(nodeid)
+        if states:
+            self.say("states", nodeid, states)
         self.set_timers(self.limit)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -226,13 +257,14 @@ def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
     if job["tolerant"]:
         sys.modules[PLACEHOLDERS] = module = type(sys)(PLACEHOLDERS)
         module.Placeholder = Placeholder  # type: ignore[attr-defined] # what makes it a module of ours
-    reporter = Reporter(stream, job["test_limit"])
+    control = Control(job["control"], job["services"], job["states"])
+    reporter = Reporter(stream, job["test_limit"], control)
     VirtualSleep().install()
     reach = Reach(job["reach"])
     if reach.folders:
         reach.start()
-    options = ["-q", "-p", "no:cacheprovider", "--rootdir", job["folder"], *job["options"]]
-    importlib.import_module("pytest").main([*options, *arguments], plugins=[reporter])
+    always = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", "--rootdir", job["folder"]]
+    importlib.import_module("pytest").main([*always, *job["options"], *arguments], plugins=[reporter])
     sys.settrace(None)
     reporter.say("modules", sorted(sys.modules))
     reporter.say("reached", {name: sorted(lines) for name, lines in reach.lines.items()})

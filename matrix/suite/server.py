@@ -30,7 +30,10 @@ class Job:
     ``folder`` is the working directory, ``environment`` the whole environment; ``overlay`` is put first on the path;
     ``presets`` are (module, "module:attribute", value) triples set when that module was imported; lines executed below
     the folders of ``reach`` are reported; ``limit`` is the seconds for a file, ``test_limit`` the seconds of CPU for a
-    test (by the clock it may take four times as long).
+    test (by the clock it may take four times as long). ``files`` that are run ``together`` share a process.
+
+    ``services`` are asked at the socket ``control``: before each test their states are read, or set to what ``states``
+    says that the test had.
     """
 
     folder: str
@@ -43,6 +46,10 @@ class Job:
     reach: Sequence[str] = ()
     limit: float = 300.0
     test_limit: float = 30.0
+    together: bool = False
+    control: str = ""
+    services: Sequence[str] = ()
+    states: Mapping[str, Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class Answer:
     ``collected`` are the ids of the tests in order. ``outcomes`` maps a test's id to (outcome, reason): ``passed``,
     ``failed``, ``error``, ``skipped``, ``xfailed`` or ``xpassed``.
     ``uncollected`` maps a file to why it can't be collected, ``reached`` a file to the numbers of executed lines;
-    ``modules`` are the ones that were loaded.
+    ``modules`` are the ones that were loaded, ``states`` what the services held before each test, if asked for.
     """
 
     collected: tuple[str, ...] = ()
@@ -60,6 +67,7 @@ class Answer:
     uncollected: dict[str, str] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
     reached: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class SuiteServer:
@@ -136,6 +144,7 @@ class SuiteServer:
             answer["uncollected"],
             tuple(answer["modules"]),
             {file: tuple(lines) for file, lines in answer["reached"].items()},
+            answer["states"],
         )
 
     def last_words(self) -> str:

@@ -12,7 +12,7 @@ from matrix.environment import Environment
 from matrix.errors import CaliperError
 from matrix.recording import scratch, scratch_environment
 from matrix.releases import ReleaseList
-from matrix.services import load_services
+from matrix.services import Control, load_services
 from matrix.subject import Subject
 from matrix.suite.folder import copy_suite
 from matrix.suite.server import Answer, Job, SuiteServer
@@ -35,6 +35,18 @@ class Selection:
     tests: tuple[str, ...]
     files: tuple[str, ...]
     options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """What the services held before each test: by test and service, with the contents that the states name.
+
+    Empty ones are filled by a run, later runs begin each test with what it had then: a test that fails must not take
+    the ones after it along.
+    """
+
+    tests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +128,15 @@ class Stage:
         overlay: Path | None = None,
         reach: Path | None = None,
         test_limit: float = 30.0,
+        together: bool = False,
+        states: States | None = None,
     ) -> Answer:
         """Run tests in a fresh working folder with fresh services; the rest is as in a ``Job``."""
-        with scratch() as folder, load_services(self.subject.services)(profile) as services:
+        with (
+            scratch() as folder,
+            load_services(self.subject.services)(profile) as services,
+            Control(services.services, folder, states.contents if states else {}) as control,
+        ):
             suite = folder / "work" / self.subject.suite
             copy_suite(selection.source, suite, tolerant=tolerant)
             job = Job(
@@ -135,8 +153,16 @@ class Stage:
                 overlay=str(overlay) if overlay else None,
                 reach=[f"{reach}{os.sep}"] if reach else [],
                 test_limit=test_limit,
+                together=together,
+                control=control.address if states else "",
+                services=sorted(services.services),
+                states=states.tests or None if states else None,
             )
-            return server.run(job)
+            answer = server.run(job)
+            if states and not states.tests:
+                states.tests.update(answer.states)
+                states.contents.update(control.seen)
+            return answer
 
 
 def file_of(test: str) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from indexes import Index, wheel
+from indexes import Index, sdist, wheel
 
 from matrix import sessions, staleness
 from matrix.index import fetch_releases
@@ -24,6 +26,16 @@ import nox
 from matrix import sessions
 sessions.define("demo.toml", folder=".")
 """
+DAY = date(2026, 1, 1)
+TWO = "def add(a, b): return a + b\ndef double(a): return 2 * a\n"
+FAILING = 'def build_wheel(*_): raise RuntimeError("does not build")'
+SUITE = "import demo\n\nassert demo.double(4) == 8\nassert demo.add(1, 2) == 3\n"
+WORKING = (
+    wheel("demo", "1.0", {"demo/__init__.py": "def add(a): return a\n", "demo/tests/suite.py": SUITE}),
+    sdist("demo", "1.1", FAILING),
+    wheel("demo", "2.0", {"demo/__init__.py": TWO, "demo/tests/suite.py": SUITE}),
+    sdist("demo", "2.0"),
+)
 FILES = (
     wheel("demo", "1.0", {"demo/__init__.py": ""}, ["nowhere"]),
     wheel("demo", "1.1", {"demo/__init__.py": ""}, ["demo-base>=3"]),
@@ -72,10 +84,82 @@ def project(tmp_path: Path) -> Iterator[Project]:
     subject = f'name = "demo"\ncommand = ["pytest"]\npython = "{staleness.PRESENT}"\n'
     (tmp_path / "demo.toml").write_text(subject)
     with Index(FILES) as index:
-        write_releases(traces / "demo.releases.json", fetch_releases("demo", date(2026, 1, 1), index.address))
+        write_releases(traces / "demo.releases.json", fetch_releases("demo", DAY, index.address))
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "UV_DEFAULT_INDEX": index.address}
         env |= {"UV_CACHE_DIR": str(tmp_path / "uv"), "UV_HTTP_RETRIES": "0", "UV_PYTHON_DOWNLOADS": "never"}
         yield Project(tmp_path, index, env)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, project: Project) -> Project:
+    """Return a project with three releases, one of which does not build, whose suite was recorded on the latest."""
+    subject = f'name = "demo"\npython = "{staleness.PRESENT}"\nsuite = "demo/tests"\n'
+    (tmp_path / "demo.toml").write_text(subject + 'command = ["python", "demo/tests/suite.py"]\n')
+    project.index.files = WORKING
+    for trace in tmp_path.glob("traces/*.gz"):
+        trace.unlink()
+    write_releases(tmp_path / "traces" / "demo.releases.json", fetch_releases("demo", DAY, project.index.address))
+    code = tmp_path / "code" / "matrix"
+    shutil.copytree(staleness.PACKAGE, code, ignore=shutil.ignore_patterns("__pycache__"))
+    project.env["PYTHONPATH"] = str(code.parent)
+    status, said = project.nox("-s", "record")
+    assert status == 0, said
+    return project
+
+
+def judged(said: str) -> list[str]:
+    """Return the releases that nox says it judged."""
+    return re.findall(r"^demo (\S+) \(Python", said, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_map_is_drawn_and_only_what_changed_is_judged_again(recorded: Project) -> None:
+    """From nothing to the results; then nothing, one release, all of them, or the picture alone."""
+    status, said = recorded.nox("-s", "matrix")
+    assert status == 0, said
+    assert sorted(judged(said)) == ["1.0", "1.1", "2.0"]
+    matrix = (recorded.folder / "results" / "demo" / "matrix.csv").read_text()
+    assert matrix.splitlines() == [
+        "function,tier,profiles,calls,unreplayable,1.0,1.1,2.0",
+        "demo.add,boundary,default,1,0,signature,install-error,ok",
+        "demo.double,boundary,default,1,0,missing,install-error,ok",
+    ]
+    run = json.loads(recorded.run_file("2.0").read_text())
+    assert (run["installed"], run["resolved"], run["plain_import"]) == ("2.0", {"demo": "2.0"}, "yes")
+
+    recorded.index.asked.clear()
+    status, said = recorded.nox("-s", "matrix")
+    assert (status, judged(said), recorded.index.asked) == (0, [], [])
+    assert "nothing changed since" in said
+
+    releases = recorded.folder / "traces" / "demo.releases.json"
+    releases.write_text(releases.read_text().replace(WORKING[3].sha256, "0" * 64))
+    assert judged(recorded.nox("-s", "matrix")[1]) == ["2.0"]
+
+    with (recorded.folder / "code" / "matrix" / "agent" / "values.py").open("a") as file:
+        file.write("# one line\n")
+    status, said = recorded.nox("-s", "matrix")
+    assert sorted(judged(said)) == ["1.0", "1.1", "2.0"]
+    assert (recorded.folder / "results" / "demo" / "matrix.csv").read_text() == matrix
+
+    with (recorded.folder / "code" / "matrix" / "heatmap.py").open("a") as file:
+        file.write("# one line\n")
+    (recorded.folder / "results" / "demo" / "matrix.csv").unlink()
+    status, said = recorded.nox("-s", "matrix")
+    assert (status, judged(said)) == (0, [])
+    assert (recorded.folder / "results" / "demo" / "matrix.csv").read_text() == matrix
+
+
+@pytest.mark.slow
+def test_a_trace_that_was_tampered_with_ends_with_one_line(recorded: Project) -> None:
+    """A byte that is wrong makes all releases stale, and no release judged."""
+    trace = next(recorded.folder.glob("traces/*.gz"))
+    trace.write_bytes(trace.read_bytes()[:-20])
+    status, said = recorded.nox("-s", "release(demo='2.0')")
+    assert status == 1
+    assert re.search(r"^caliper-matrix: .*the trace is cut off", said, re.MULTILINE)
+    assert "Traceback" not in said
+    assert not recorded.run_file("2.0").exists()
 
 
 def test_each_release_is_a_session(project: Project) -> None:

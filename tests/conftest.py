@@ -1,23 +1,30 @@
 """What tests share: a recording of the fixture package, made once for each Python."""
 
-import shutil
 from typing import Any
 
 import pytest
-from recorded import CASES, PYTEST, VERSIONS, Trace, install_cases, make_environment, record
+from recorded import VERSIONS, Suite, Trace, count, record
 
 
 @pytest.fixture(scope="session", params=VERSIONS)
-def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trace:
-    """Return the trace of the fixture package's suite on one Python."""
-    folder = tmp_path_factory.mktemp("cases")
-    python = make_environment(folder / "venv", request.param, PYTEST)
-    install_cases(python)
-    shutil.copytree(CASES / "suite", folder / "work" / "suite", ignore=shutil.ignore_patterns("__pycache__"))
-    command = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "suite"]
-    ran = record(python, folder / "cases.trace.jsonl.gz", ["cases"], command, folder / "work")
+def suite(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """Return the fixture package's suite with an environment to run it in, on one Python."""
+    return Suite.make(tmp_path_factory.mktemp("cases"), request.param)
+
+
+@pytest.fixture(scope="session")
+def cases(suite: Suite) -> Trace:
+    """Return the trace of the fixture package's suite."""
+    trace = suite.work.with_name("cases.trace.jsonl.gz")
+    ran = record(suite.python, trace, ["cases"], ["python", *suite.arguments], suite.work)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    return Trace(folder / "cases.trace.jsonl.gz")
+    return Trace(trace)
+
+
+@pytest.fixture(scope="session")
+def counts(suite: Suite) -> dict[str, dict[str, int]]:
+    """Return what the oracle counts of the fixture package's suite."""
+    return count(suite.python, suite.work.with_name("counts.json"), "cases", suite.arguments, suite.work)
 
 
 @pytest.fixture

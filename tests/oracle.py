@@ -8,8 +8,9 @@ and writes ``{"calls": {function: times}, "boundary": {function: times}}``, a fu
 name. The program's output and exit status stay as they are.
 
 A call is a body that starts: resuming a generator or coroutine is none, and one that is never started is none. Class
-bodies, modules and comprehensions are not functions; lambdas, nested functions and the methods that ``dataclass`` and
-``namedtuple`` generate are. A boundary call is one whose nearest caller, libraries left out, is outside the packages.
+bodies, modules and comprehensions are not functions; lambdas, nested functions and the constructors that ``dataclass``
+and ``namedtuple`` generate are. A boundary call is one whose nearest caller, libraries left out, is outside the
+packages; the first caller in a thread is who started it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import runpy
 import sys
 import sysconfig
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -53,13 +55,15 @@ def starts(frame: FrameType) -> bool:
 
 @functools.cache
 def is_library(filename: str) -> bool:
-    """Say whether a file came with Python or was installed."""
-    return filename.startswith((*LIBRARIES, "<frozen "))
+    """Say whether a file came with Python or was installed, or is this one."""
+    return filename.startswith((*LIBRARIES, "<frozen ", __file__))
 
 
 def generated_name(frame: FrameType) -> tuple[str, str] | None:
-    """Return module and qualified name of a method without source, by the class that holds it; None if none does."""
+    """Return module and qualified name of a constructor without source, by the class that holds it; None if none does."""
     code = frame.f_code
+    if code.co_name not in ("__init__", "<lambda>"):
+        return None
     owner = frame.f_locals[code.co_varnames[0]] if code.co_argcount else None
     classes = (owner if isinstance(owner, type) else type(owner)).__mro__
     # namedtuple makes its __new__ of a lambda.
@@ -73,7 +77,7 @@ def generated_name(frame: FrameType) -> tuple[str, str] | None:
 
 
 def name_of(frame: FrameType) -> tuple[str, str] | None:
-    """Return module and qualified name of what a frame runs, None for code that is no method and from no file.
+    """Return module and qualified name of what a frame runs, None for code from no file that is no constructor.
 
     A function inside of a comprehension is named as if it stood beside it, as it does since comprehensions are inlined.
     """
@@ -92,6 +96,7 @@ class Counter:
         # Made and advanced in one step each, so that threads lose no count.
         self.calls: dict[str, itertools.count[int]] = collections.defaultdict(itertools.count)
         self.boundary: dict[str, itertools.count[int]] = collections.defaultdict(itertools.count)
+        self.starters: dict[int, FrameType] = {}
 
     def holds(self, module: str) -> bool:
         """Say whether ``module`` is part of the packages."""
@@ -112,8 +117,24 @@ class Counter:
                 return False
             if not is_library(caller.f_code.co_filename):
                 return True
-            caller = caller.f_back
+            caller = caller.f_back or self.starters.get(threading.get_ident())
         return True
+
+    def start(self, start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+        """Return ``Thread.start`` with a note of who calls it."""
+
+        @functools.wraps(start)
+        def noted(thread: threading.Thread) -> None:
+            run, starter = thread.run, sys._getframe(1)
+
+            def told() -> None:
+                self.starters[threading.get_ident()] = starter
+                run()
+
+            thread.run = told  # type: ignore[method-assign]
+            start(thread)
+
+        return noted
 
     def profile(self, frame: FrameType, event: str, _argument: object) -> None:
         """Count one event of ``sys.setprofile``."""
@@ -165,6 +186,7 @@ def main() -> int:
     options = parser.parse_args()
     output = options.output.absolute()
     counter = Counter(options.package, options.outside)
+    threading.Thread.start = counter.start(threading.Thread.start)  # type: ignore[method-assign]
     threading.setprofile(counter.profile)
     sys.setprofile(counter.profile)
     try:

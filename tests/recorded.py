@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,27 @@ def install_cases(python: Path) -> None:
     shutil.copytree(CASES / "cases", site_packages(python) / "cases", ignore=shutil.ignore_patterns("__pycache__"))
 
 
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The fixture package in an environment, its suite in a working folder, and how Python runs it."""
+
+    python: Path
+    work: Path
+    arguments: tuple[str, ...] = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "suite")
+
+    @staticmethod
+    def make(folder: Path, version: str) -> "Suite":
+        """Set everything up below ``folder``."""
+        python = make_environment(folder / "venv", version, PYTEST)
+        install_cases(python)
+        shutil.copytree(CASES / "suite", folder / "work" / "suite", ignore=shutil.ignore_patterns("__pycache__"))
+        return Suite(python, folder / "work")
+
+
 def record(
     python: Path, trace: Path, modules: Sequence[str], command: Sequence[str], cwd: Path, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``caliper-matrix record`` on a command and return the finished process."""
+    """Run ``caliper-matrix record`` on a command and return the finished process, without what the recorder says itself."""
     options = [option for module in modules for option in ("--module", module)]
     program = [
         sys.executable,
@@ -71,7 +89,11 @@ def record(
         "--",
         *command,
     ]
-    return subprocess.run(program, cwd=cwd, capture_output=True, text=True, check=False, env=env or None, timeout=600)
+    ran = subprocess.run(program, cwd=cwd, capture_output=True, text=True, check=False, env=env or None, timeout=600)
+    ran.stderr = "".join(
+        line for line in ran.stderr.splitlines(keepends=True) if not line.startswith("caliper-matrix: ")
+    )
+    return ran
 
 
 def count(python: Path, output: Path, package: str, program: Sequence[str], cwd: Path) -> dict[str, dict[str, int]]:
@@ -90,6 +112,7 @@ class Trace:
         """Read the file."""
         with gzip.open(path, "rt", encoding="utf-8") as file:
             self.lines: list[Any] = [json.loads(line) for line in file]
+        self.header = self.lines[0]
         self.tests: dict[str, list[Any]] = {}
         test = ""
         for line in self.lines:
@@ -102,6 +125,11 @@ class Trace:
     def counts(self) -> dict[str, int]:
         """Return how often each function was called, boundary and inner calls together."""
         return {name: counts[0] for name, counts in self.lines[-1]["counts"].items()}
+
+    @property
+    def boundary(self) -> dict[str, int]:
+        """Return how often each function was called from outside."""
+        return {name: counts[1] for name, counts in self.lines[-1]["counts"].items() if counts[1]}
 
     def events(self, test: str, *kinds: str) -> list[Any]:
         """Return the events of one test, of some kinds."""

@@ -225,7 +225,7 @@ print(reference())
 class Mine:
     def __del__(self):
         print("gone")
-plain.defaults(Mine()); print("after")
+plain.append_to([], Mine()); print("after")
 """
     assert same(program).endswith("None\nNone\ngone\nafter\n")
 

@@ -243,6 +243,16 @@ class Warn(Switch):
         response.headers["Warning"] = '299 - "this registry will be switched off soon"'
 
 
+class Scope403(Switch):
+    """A token that does not cover a request is answered 403 (DENIED), not 401."""
+
+    name = "scope-403"
+
+    async def after(self, store: Store, request: Request, route: Route, response: Response) -> None:  # noqa: D102, ARG002
+        if "insufficient_scope" in response.headers.get("WWW-Authenticate", ""):
+            response.status, response.body = 403, RegistryError(Code.DENIED).body()
+
+
 class TooManyRequests(Switch):
     """Every other request, from the first on, is refused with 429 and ``Retry-After`` of so many seconds."""
 
@@ -323,6 +333,7 @@ SWITCHES: dict[str, type[Switch]] = {
         ContentTypeParameters,
         RedirectBlobs,
         Warn,
+        Scope403,
         TooManyRequests,
         Slow,
     )

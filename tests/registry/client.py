@@ -56,6 +56,7 @@ class Client:
 
     def __init__(self, registry: Registry | DockerRegistry, headers: Mapping[str, str] | None = None) -> None:
         """Connect with the first request; ``headers`` are sent with each."""
+        self.base = registry.url
         self._headers = dict(headers or {})
         if registry.ca_file is None:
             self.connection = http.client.HTTPConnection(registry.host, registry.port, timeout=20)

@@ -164,10 +164,7 @@ def test_a_body_that_is_longer_than_announced(registry: Registry, client: Client
     """Only what was announced counts; the rest is no request."""
     location = client.start("a").removeprefix(registry.url)
     answer = converse(registry, request_line("PUT", with_digest(location, DIGEST), 10) + DATA + b"\r\n\r\n")
-    assert [line for line in answer.split(b"\r\n") if line.startswith(b"HTTP")] == [
-        b"HTTP/1.1 400 Bad Request",
-        b"HTTP/1.1 400 Bad Request",
-    ]
+    assert {line for line in answer.split(b"\r\n") if line.startswith(b"HTTP")} == {b"HTTP/1.1 400 Bad Request"}
     assert client("HEAD", f"/v2/a/blobs/{DIGEST}").status == 404
 
 

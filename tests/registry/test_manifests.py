@@ -114,8 +114,8 @@ def test_a_media_type_that_contradicts_itself_is_refused(client: Client) -> None
 def test_missing_blobs_are_refused(client: Client, media_type: str) -> None:
     """Config and layers must be in the repository, not only in another one."""
     config, elsewhere = client.push_blob("a", b"{}"), client.push_blob("b", b"layer")
-    assert put(client, "v1", image(UNKNOWN), media_type) == (404, "MANIFEST_BLOB_UNKNOWN")
-    assert put(client, "v1", image(config, descriptor(elsewhere)), media_type) == (404, "MANIFEST_BLOB_UNKNOWN")
+    assert put(client, "v1", image(UNKNOWN), media_type) == (400, "MANIFEST_BLOB_UNKNOWN")
+    assert put(client, "v1", image(config, descriptor(elsewhere)), media_type) == (400, "MANIFEST_BLOB_UNKNOWN")
     client("POST", f"/v2/a/blobs/uploads/?mount={elsewhere}&from=b", b"")
     assert put(client, "v1", image(config, descriptor(elsewhere)), media_type)[0] == 201
 
@@ -137,7 +137,7 @@ def test_layers_that_are_not_distributed_may_be_missing(client: Client, media_ty
 def test_an_index_refers_to_manifests_of_its_repository(client: Client, media_type: str) -> None:
     """An index is taken once its manifests are there."""
     index = {"schemaVersion": 2, "manifests": [descriptor(UNKNOWN, OCI_MANIFEST)]}
-    assert put(client, "all", index, media_type) == (404, "MANIFEST_BLOB_UNKNOWN")
+    assert put(client, "all", index, media_type) == (400, "MANIFEST_BLOB_UNKNOWN")
     index["manifests"] = [descriptor(client.push_manifest("a", "v1"), OCI_MANIFEST)]
     assert put(client, "all", index, media_type)[0] == 201
 
@@ -145,7 +145,7 @@ def test_an_index_refers_to_manifests_of_its_repository(client: Client, media_ty
 def test_artifact_manifests_refer_to_blobs(client: Client) -> None:
     """The artifact manifest of the specification's first drafts is understood, too."""
     media_type = "application/vnd.oci.artifact.manifest.v1+json"
-    assert put(client, "v1", {"blobs": [descriptor(UNKNOWN)]}, media_type) == (404, "MANIFEST_BLOB_UNKNOWN")
+    assert put(client, "v1", {"blobs": [descriptor(UNKNOWN)]}, media_type) == (400, "MANIFEST_BLOB_UNKNOWN")
     assert put(client, "v1", {"artifactType": "x/y"}, media_type)[0] == 201
 
 

@@ -251,6 +251,15 @@ def test_warning() -> None:
             assert client("GET", path).headers["warning"].startswith('299 - "')
 
 
+def test_scope_403() -> None:
+    """A token for something else is denied; without a token the answer is still 401."""
+    with Registry(tokens=True, switches=["scope-403"]) as registry, Client(registry) as client:
+        token = client("GET", "/token?scope=repository:a:pull").json()["token"]
+        reply = client("POST", "/v2/a/blobs/uploads/", authorization=f"Bearer {token}")
+        assert (reply.status, reply.code, "scope" in reply.headers["www-authenticate"]) == (403, "DENIED", True)
+        assert client("POST", "/v2/a/blobs/uploads/").status == 401
+
+
 def test_too_many_requests() -> None:
     """Every other request is put off, so that one that is sent again gets through."""
     with switched("too-many-requests=3") as client:

@@ -1,0 +1,116 @@
+"""Debian's registry behind the same interface, and the embedded one beside it: they answer alike."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import bcrypt
+import pytest
+
+from matrix.registry import Registry
+from matrix.registry.external import DockerRegistry, MissingRegistryError
+
+from .client import OCI_MANIFEST, Client, basic, digest_of, with_digest
+
+DATA = b"0123456789" * 20
+UNKNOWN = digest_of(b"never pushed")
+
+
+@pytest.fixture
+def external() -> Iterator[DockerRegistry]:
+    """Start Debian's registry."""
+    if shutil.which("docker-registry") is None:
+        pytest.skip("docker-registry is not installed (Debian: apt-get install docker-registry)")
+    with DockerRegistry() as registry:
+        yield registry
+
+
+def test_a_program_that_is_not_there_is_an_error() -> None:
+    """The error says what to install."""
+    with pytest.raises(MissingRegistryError, match="apt-get install docker-registry"):
+        DockerRegistry(program="no-such-registry").start()
+
+
+def test_a_program_that_does_not_come_up_is_an_error(tmp_path: Path) -> None:
+    """The error has the last line that it wrote, and no process is left."""
+    program = tmp_path / "registry"
+    program.write_text("#!/bin/sh\necho it is broken >&2\n")
+    program.chmod(0o755)
+    with pytest.raises(MissingRegistryError, match=r"did not come up .it is broken"):
+        DockerRegistry(program=str(program)).start()
+
+
+def test_its_state_is_kept_and_put_back(external: DockerRegistry) -> None:
+    """A snapshot is a copy of its folder; an empty one empties it."""
+    with Client(external) as client:
+        digest, before = client.push_manifest("a", "v1"), external.generation
+        snapshot = external.snapshot()
+        assert external.generation == before
+        client("DELETE", f"/v2/a/manifests/{digest}")
+        client.push_blob("b", DATA)
+        assert external.generation != before
+        external.restore(snapshot)
+        assert client("GET", "/v2/a/manifests/v1", accept=OCI_MANIFEST).status == 200
+        assert client("GET", "/v2/_catalog").json() == {"repositories": ["a"]}
+        external.restore({})
+        assert client("GET", "/v2/a/manifests/v1").status == 404
+
+
+def test_it_takes_a_password_and_tls(external: DockerRegistry, tmp_path: Path) -> None:
+    """An htpasswd file and a certificate of its own, as the embedded one has them."""
+    del external  # it is installed
+    path = tmp_path / "htpasswd"
+    path.write_text(f"u:{bcrypt.hashpw(b'p', bcrypt.gensalt(4)).decode()}\n")
+    with DockerRegistry(htpasswd=path, tls=True) as registry:
+        with Client(registry) as client:
+            assert client("GET", "/v2/").status == 401
+        with Client(registry, basic("u", "p")) as client:
+            assert client("GET", "/v2/").status == 200
+
+
+def conversation(client: Client) -> Iterator[object]:
+    """Say many things to a registry and yield what must be the same in all of them."""
+    digest = digest_of(DATA)
+    yield client("GET", "/v2/").status
+    yield client("HEAD", f"/v2/a/blobs/{digest}").status
+    started = client("POST", "/v2/a/blobs/uploads/", b"")
+    yield started.status, started.headers["range"], started.headers["location"].startswith(client.base)
+    location = started.headers["location"]
+    for span, chunk in (("0-9", DATA[:10]), ("10-19", DATA[10:20])):
+        reply = client("PATCH", location, chunk, content_range=span, content_type="application/octet-stream")
+        yield reply.status, reply.headers.get("range")
+        location = reply.headers.get("location", location)
+    status = client("GET", location)
+    yield status.status, status.headers["range"]
+    pushed = client("PUT", with_digest(status.headers["location"], digest), DATA[20:])
+    yield pushed.status, pushed.headers["docker-content-digest"]
+    for asked in ({}, {"Range": "bytes=0-9"}, {"Range": "bytes=190-"}, {"Range": "bytes=-5"}):
+        part = client("GET", f"/v2/a/blobs/{digest}", headers=asked)
+        yield part.status, part.headers.get("content-range"), part.body if part.status < 300 else b""
+    wrong = client("PUT", with_digest(client.start("a"), UNKNOWN), DATA)
+    yield wrong.status, wrong.code
+    yield client("POST", f"/v2/b/blobs/uploads/?mount={digest}&from=a", b"").status
+    yield client("POST", f"/v2/b/blobs/uploads/?mount={UNKNOWN}&from=a", b"").status
+    yield client.push_manifest("a", "v1")
+    manifest = client("GET", "/v2/a/manifests/v1", accept=OCI_MANIFEST)
+    yield manifest.status, manifest.body, manifest.headers["content-type"], manifest.headers["docker-content-digest"]
+    missing = client(
+        "PUT", "/v2/a/manifests/v2", manifest.body.replace(b"44136f", b"000000"), content_type=OCI_MANIFEST
+    )
+    yield missing.status, missing.code
+    invalid = client("PUT", "/v2/a/manifests/v2", b"not json", content_type=OCI_MANIFEST)
+    yield invalid.status, invalid.code
+    yield client("GET", "/v2/a/manifests/v9", accept=OCI_MANIFEST).code
+    yield client("GET", "/v2/a/tags/list").json()
+    yield client("GET", "/v2/nobody/tags/list").code
+    yield client("DELETE", f"/v2/a/blobs/{digest}").status
+    yield client("GET", f"/v2/a/blobs/{digest}").code
+    yield client("DELETE", f"/v2/a/manifests/{manifest.headers['docker-content-digest']}").status
+    yield client("GET", "/v2/a/manifests/v1", accept=OCI_MANIFEST).code
+    yield client("GET", "/v2/a/tags/list").json()["tags"] or []
+
+
+def test_both_registries_answer_alike(external: DockerRegistry, registry: Registry) -> None:
+    """Where the specification says what to answer, the embedded registry answers as the one that everybody runs."""
+    with Client(external) as theirs, Client(registry) as ours:
+        assert list(conversation(ours)) == list(conversation(theirs))

@@ -7,13 +7,10 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-from uvicorn.config import Config
-from uvicorn.server import Server
+from typing import TYPE_CHECKING, Self
 
 from matrix.errors import CaliperError
 from matrix.registry import certificates
@@ -22,6 +19,9 @@ from matrix.registry.application import Application
 from matrix.registry.store import Snapshot, Store
 from matrix.registry.switches import RedirectBlobs
 from matrix.registry.switches import parse as parse_switches
+
+if TYPE_CHECKING:
+    from uvicorn.server import Server
 
 SAVING = 0.5  # seconds between two looks at whether a storage folder that is kept has to be brought up to date
 
@@ -93,7 +93,7 @@ class Registry:
         return self._store
 
     def start(self) -> Self:
-        """Listen; requests are answered when this returns.
+        """Listen; requests that come from now on are answered, the first ones once the server's modules are loaded.
 
         Raises:
             PortTakenError: the port can't be had.
@@ -154,33 +154,27 @@ class Registry:
 
     def _run(self, stack: ExitStack, listeners: list[socket.socket], context: ssl.SSLContext | None) -> None:
         loop, stopping = asyncio.new_event_loop(), asyncio.Event()
-        ready = threading.Event()
-        work = self._serve(listeners, context, ready, stopping)
+        work = self._serve(listeners, context, stopping)
 
         def run() -> None:
             try:
                 with asyncio.Runner(loop_factory=lambda: loop) as runner:
                     runner.run(work)
             finally:
-                ready.set()  # nobody must wait for a server that could not be started
+                for listener in listeners:  # nobody must wait for a server that could not be started
+                    listener.close()
 
         thread = threading.Thread(target=run, name=f"registry {self.address}", daemon=True)
         thread.start()
         stack.callback(self.save)
         stack.callback(thread.join)
-        stack.callback(loop.call_soon_threadsafe, stopping.set)
-        ready.wait()
+        stack.callback(_end, loop, stopping)
 
     async def _serve(
-        self,
-        listeners: list[socket.socket],
-        context: ssl.SSLContext | None,
-        ready: threading.Event,
-        stopping: asyncio.Event,
+        self, listeners: list[socket.socket], context: ssl.SSLContext | None, stopping: asyncio.Event
     ) -> None:
         server = _server(Application(self.store, self._access, self._switches), context)
         await server.startup(sockets=listeners)
-        ready.set()
         if self._storage is None:
             await stopping.wait()
         while not stopping.is_set():
@@ -192,7 +186,16 @@ class Registry:
         await asyncio.sleep(0)  # lets the connections notice
 
 
-def _server(application: Application, context: ssl.SSLContext | None) -> Server:
+def _end(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # the loop is closed already: the server could not be started
+        loop.call_soon_threadsafe(stopping.set)
+
+
+def _server(application: Application, context: ssl.SSLContext | None) -> "Server":
+    # 0.1 s of imports, in the server's thread: whoever starts a registry has something else to do meanwhile.
+    from uvicorn.config import Config  # noqa: PLC0415
+    from uvicorn.server import Server  # noqa: PLC0415
+
     config = Config(
         application,
         http="h11",  # the same wherever it runs; httptools takes a third less time, but headers of any length
@@ -219,7 +222,7 @@ def _is_news(record: logging.LogRecord) -> bool:
     return record.msg != "ASGI callable returned without completing response."
 
 
-def _close(server: Server) -> None:
+def _close(server: "Server") -> None:
     # Not `server.shutdown()`: that waits 0.1 s or more, and whoever stops a registry does not want half an answer.
     for listener in server.servers:
         listener.close()

@@ -219,6 +219,37 @@ class Replayer:
         if not self.quiet:
             self.emit(made)
 
+    # Inner calls, each by itself
+
+    def run_inner(self, test: str, start: Tuple[Dict[str, Any], Dict[str, str]]) -> None:
+        """Make each inner call of a test, in the world that it was made in; ``start`` is that of the test's begin."""
+        entries, states = dict(start[0]), dict(start[1])
+        inner = self.trace.inner.get(test, {})
+        for event in self.trace.tests[test]:
+            if event["e"] in ("env", "cwd", "patch"):
+                with contextlib.suppress(Stop, BadValue, OSError):
+                    self.run(event)
+            for call in inner.get(event["id"], ()) if event["e"] == "call" else ():
+                self.surround({**entries, **call.get("files", {})}, {**states, **call.get("services", {})})
+                self.on_call(call)
+            remember(event, entries, states)
+
+    def surround(self, entries: Dict[str, Any], states: Dict[str, str]) -> None:
+        """Bring files and services into a state."""
+        self.files.scan()
+        target = {name: tuple(entry) for name, entry in entries.items() if entry is not None}
+        changes: Dict[str, Any] = {name: None for name in self.files.entries if name not in target}
+        changes.update({name: entry for name, entry in target.items() if self.files.entries.get(name) != entry})
+        if changes:
+            self.files.apply(changes, self.content)
+            self.files.scan()
+        for name, digest in states.items():
+            self.restore(name, digest)
+
+    def is_inside(self, path: str) -> bool:
+        """Say whether a path is in one of the working folders."""
+        return os.path.realpath(path).startswith(tuple(root + os.sep for root in self.files.roots.values()))
+
     # Calls
 
     def on_call(self, event: Dict[str, Any]) -> None:
@@ -238,7 +269,7 @@ class Replayer:
         try:
             function, args, kwargs = self.prepare(event)
         except Blocked as error:
-            raise Failure("blocked", error.reason, error.call) from None
+            raise self.blocked(event, error) from None
         except Missing as error:
             raise Failure("missing", str(error)) from None
         except Broken as error:
@@ -257,8 +288,37 @@ class Replayer:
         self.results[event["id"]] = result
         self.after(event, result, made, before, mocks)
         self.report(made)
-        if "return" in event["outcome"] and "raise" in made["outcome"]:
+        if event["tier"] == "inner":
+            self.settle(result)
+        elif "return" in event["outcome"] and "raise" in made["outcome"]:
             self.mend(event, result)
+
+    def blocked(self, event: Dict[str, Any], error: Blocked) -> Failure:
+        """Return why a call cannot be made: a function that this release does not have either is missing itself."""
+        held = self.results.get(error.call)
+        if held is not None and held.failed == "missing" and self.lacks(event["function"]):
+            return Failure("missing", "no %s" % event["function"])
+        return Failure("blocked", error.reason, error.call)
+
+    def lacks(self, function: str) -> bool:
+        """Say whether a definition path leads nowhere in this release, wherever its module ends."""
+        parts = function.split(".")
+        for end in range(1, len(parts)):
+            try:
+                making.find("%s:%s" % (".".join(parts[:end]), ".".join(parts[end:])), self.modules)
+            except Missing:
+                continue
+            except Broken:
+                pass
+            return False
+        return True
+
+    def settle(self, result: Result) -> None:
+        """End what an inner call left open."""
+        leave = getattr(result.iterator, "close", None) or getattr(result.iterator, "__exit__", None)
+        with contextlib.suppress(BaseException):
+            if leave is not None:
+                leave(None, None, None) if leave.__name__ == "__exit__" else leave()
 
     def prepare(self, event: Dict[str, Any]) -> Tuple[Any, List[Any], Dict[str, Any]]:
         """Return the function and its arguments."""
@@ -458,6 +518,8 @@ class Replayer:
         if failure.call:
             made["by"] = failure.call
         self.report(made)
+        if event["tier"] == "inner":
+            return
         self.results[event["id"]] = Result(failed=failure.verdict)
         self.mend(event, self.results[event["id"]])
 
@@ -536,6 +598,18 @@ class Replayer:
     def mock_counts(self) -> Dict[int, int]:
         """Return how often each mock was called by now."""
         return {key[1]: len(made.mock_calls) for key, made in self.makers.made.items() if key[0] == "mock"}
+
+
+def remember(event: Any, files: Dict[str, Any], states: Dict[str, str]) -> None:
+    """Add to the state of the world what an event did to it."""
+    changes = event["changes"] if event["e"] == "files" else event.get("effects", {}).get("files", {})
+    for name, entry in changes.items():
+        files[name] = entry
+        if entry is None:
+            del files[name]
+    if event["e"] == "service":
+        states[event["name"]] = event["state"]
+    states.update(event.get("effects", {}).get("services", {}))
 
 
 class Synchronous:

@@ -17,12 +17,18 @@ from matrix.suite.server import Answer, Job, SuiteError, SuiteServer, kill_all
 Run = Callable[..., Answer]
 
 
+@pytest.fixture(scope="module")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for compiled modules: pytest need not be compiled for each test."""
+    return tmp_path_factory.mktemp("bytecode")
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[SuiteServer]:
+def server(tmp_path: Path, bytecode: Path) -> Iterator[SuiteServer]:
     """Start a server in this Python, with the folder `packages` on its path."""
     (tmp_path / "packages").mkdir()
     path = [tmp_path / "packages"]
-    with SuiteServer(Path(sys.executable), path, bytecode=tmp_path / "bytecode", subject=["package"]) as running:
+    with SuiteServer(Path(sys.executable), path, bytecode=bytecode, subject=["package"]) as running:
         yield running
 
 
@@ -31,7 +37,7 @@ def run(server: SuiteServer, tmp_path: Path) -> Run:
     """Return a function that runs test files, given by name and source."""
     (tmp_path / "work").mkdir()
 
-    def run_files(files: dict[str, str], **details: Any) -> Answer:
+    def run_files(files: dict[str, str], **details: Any) -> Answer:  # noqa: ANN401 # fields of the job
         for name, source in files.items():
             (tmp_path / "work" / name).write_text(textwrap.dedent(source))
         environment = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PATH": os.defpath}
@@ -219,7 +225,7 @@ def test_executed_lines_are_reported(run: Run, tmp_path: Path) -> None:
     assert "package" in answer.modules
 
 
-def test_modules_are_imported_beforehand(tmp_path: Path) -> None:
+def test_modules_are_imported_beforehand(tmp_path: Path, bytecode: Path) -> None:
     """What is warm is loaded once; a warm module that would load the subject is left to the tests."""
     (tmp_path / "work").mkdir()
     package(tmp_path, "import os\nPID = os.getpid()\n")
@@ -230,7 +236,6 @@ def test_modules_are_imported_beforehand(tmp_path: Path) -> None:
         (tmp_path / "work" / f"test_{name}.py").write_text(text)
     for warm, expected in ((["helper", "nowhere"], "passed"), (["helper", "plugin"], "failed")):
         path = [tmp_path / "packages"]
-        bytecode = tmp_path / "bytecode"
         with SuiteServer(Path(sys.executable), path, bytecode=bytecode, subject=["package"], warm=warm) as server:
             job = Job(str(tmp_path / "work"), {"PATH": os.defpath}, ["test_a.py", "test_b.py"])
             assert set(outcomes(server.run(job)).values()) == {expected}
@@ -238,7 +243,7 @@ def test_modules_are_imported_beforehand(tmp_path: Path) -> None:
 
 def test_a_python_that_does_not_start_is_an_error(tmp_path: Path) -> None:
     """The message names it and what is wrong."""
-    with pytest.raises(SuiteError, match="can't be run by .*nowhere: No such file or directory"):
+    with pytest.raises(SuiteError, match=r"can't be run by .*nowhere: No such file or directory"):
         SuiteServer(tmp_path / "nowhere", [], bytecode=tmp_path)
 
 
@@ -263,7 +268,12 @@ def test_servers_can_be_ended_from_another_thread(run: Run, tmp_path: Path) -> N
 
     thread = threading.Thread(target=end)
     thread.start()
-    hang = "import os, threading\ndef test_a():\n    open('../pid', 'w').write(str(os.getpid()))\n    threading.Event().wait()"
+    hang = """
+        import os, threading
+        def test_a():
+            open("../pid", "w").write(str(os.getpid()))
+            threading.Event().wait()
+    """
     with pytest.raises(SuiteError):
         run({"test_a.py": hang})
     thread.join()
@@ -299,7 +309,7 @@ def test_a(): assert dumps(1) == "1" and sys and join
 
 
 def test_imports_that_fail_become_placeholders(run: Run) -> None:
-    """Each name is tried by itself: what is there works, what is not raises when it is used, in no `except Exception`."""
+    """Each name is tried by itself: what is there works, what is not raises when used, past `except Exception`."""
     uses = """
         def test_b():
             import pytest

@@ -112,7 +112,9 @@ def head(node: ast.AST) -> str:
         for name in ("body", "orelse"):
             if hasattr(node, name):
                 setattr(node, name, [ast.Pass()] if name == "body" else [])
-    return " ".join(line.strip() for line in ast.unparse(ast.fix_missing_locations(node)).splitlines() if line.strip())
+    lines = ast.unparse(ast.fix_missing_locations(node)).splitlines()
+    shown = " ".join(line.strip() for line in lines if line.strip())
+    return shown.removesuffix(" pass")
 
 
 def shorten(text: str) -> str:

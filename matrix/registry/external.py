@@ -1,6 +1,5 @@
 """The registry of the CNCF (Debian's `docker-registry`), started on a free port of this machine in a fresh folder."""
 
-import hashlib
 import os
 import re
 import shutil
@@ -14,6 +13,8 @@ from typing import Self
 
 from matrix.errors import CaliperError
 from matrix.registry import certificates
+from matrix.registry.folder import Folder
+from matrix.registry.store import Snapshot
 
 PROGRAM = "docker-registry"
 PATIENCE = 10.0  # seconds that it may take to answer; it takes 0.02
@@ -33,10 +34,7 @@ class MissingRegistryError(CaliperError):
 
 
 class DockerRegistry:
-    """The same small interface as `Registry`: start and stop, host and port, snapshot and restore.
-
-    A snapshot is a copy of its folder, so it stays on this machine: ``{"folder": PATH}``, gone after `stop`.
-    """
+    """The same small interface as `Registry`: start and stop, host and port, snapshot and restore, blobs."""
 
     def __init__(self, *, program: str = PROGRAM, htpasswd: Path | None = None, tls: bool = False) -> None:
         """Nothing is started before `start`; ``htpasswd`` turns on basic authentication."""
@@ -47,7 +45,8 @@ class DockerRegistry:
         self._htpasswd = htpasswd
         self._tls = tls
         self._stack = ExitStack()
-        self._snapshots = 0
+        self._generation = 0
+        self._fingerprint = ""
 
     @property
     def address(self) -> str:
@@ -75,7 +74,7 @@ class DockerRegistry:
             raise MissingRegistryError(self._program, "not found")
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="caliper-docker-registry-")))
-            self._storage.mkdir()
+            self._content = Folder(self._storage)
             (self._folder / "config.yml").write_text(_CONFIGURATION)
             self._process = subprocess.Popen(  # noqa: S603 - the program that was asked for
                 [program, "serve", str(self._folder / "config.yml")],
@@ -104,28 +103,29 @@ class DockerRegistry:
         self.stop()
 
     @property
-    def generation(self) -> str:
-        """Changes whenever the state changes: a fingerprint of the files' names, sizes and times."""
-        seen = hashlib.sha256()
-        for path in sorted(self._storage.rglob("*")):
-            status = path.stat()
-            seen.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-        return seen.hexdigest()
+    def generation(self) -> int:
+        """A number that grows whenever the state changed since it was asked for last."""
+        fingerprint = self._content.fingerprint()
+        if fingerprint != self._fingerprint:
+            self._fingerprint = fingerprint
+            self._generation += 1
+        return self._generation
 
-    def snapshot(self) -> dict[str, str]:
-        """Copy the storage folder and return where the copy lies."""
-        self._snapshots += 1
-        copy = self._folder / f"snapshot-{self._snapshots}"
-        shutil.copytree(self._storage, copy)
-        return {"folder": str(copy)}
+    def snapshot(self) -> Snapshot:
+        """Return the state, as the embedded registry does, but for uploads that are under way."""
+        return {"generation": self.generation, "repositories": self._content.snapshot()}
 
-    def restore(self, snapshot: dict[str, str]) -> None:
-        """Be as in the snapshot; an empty one (``{}``) empties it."""
-        shutil.rmtree(self._storage)
-        if "folder" in snapshot:
-            shutil.copytree(snapshot["folder"], self._storage)
-        else:
-            self._storage.mkdir()
+    def restore(self, snapshot: Snapshot) -> None:
+        """Be as in the snapshot, which may come from the embedded registry, if `add_blob` gave its content first."""
+        self._content.restore(snapshot["repositories"])
+
+    def read_blob(self, digest: str) -> bytes:
+        """Return content, be it a blob or a manifest; an `UnknownContentError` if there is none."""
+        return self._content.read(digest)
+
+    def add_blob(self, data: bytes, algorithm: str = "sha256") -> str:
+        """Put content into its folder, without any repository holding it, and return its digest."""
+        return self._content.add(data, algorithm)
 
     @property
     def _storage(self) -> Path:

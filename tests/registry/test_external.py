@@ -8,6 +8,7 @@ import bcrypt
 import pytest
 
 from matrix.registry import Registry
+from matrix.registry.content import UnknownContentError
 from matrix.registry.external import DockerRegistry, MissingRegistryError
 
 from .client import OCI_MANIFEST, Client, basic, digest_of, with_digest
@@ -41,19 +42,54 @@ def test_a_program_that_does_not_come_up_is_an_error(tmp_path: Path) -> None:
 
 
 def test_its_state_is_kept_and_put_back(external: DockerRegistry) -> None:
-    """A snapshot is a copy of its folder; an empty one empties it."""
+    """A snapshot holds tags, manifests and blobs, and brings them back."""
     with Client(external) as client:
-        digest, before = client.push_manifest("a", "v1"), external.generation
+        digest, before = client.push_manifest("a/b", "v1"), external.generation
         snapshot = external.snapshot()
         assert external.generation == before
-        client("DELETE", f"/v2/a/manifests/{digest}")
-        client.push_blob("b", DATA)
-        assert external.generation != before
+        assert snapshot["repositories"] == {
+            "a/b": {"tags": {"v1": digest}, "manifests": {digest: OCI_MANIFEST}, "blobs": [digest_of(b"{}")]}
+        }
+        client("DELETE", f"/v2/a/b/manifests/{digest}")
+        client.push_blob("c", DATA)
+        assert external.generation > before
         external.restore(snapshot)
-        assert client("GET", "/v2/a/manifests/v1", accept=OCI_MANIFEST).status == 200
-        assert client("GET", "/v2/_catalog").json() == {"repositories": ["a"]}
-        external.restore({})
-        assert client("GET", "/v2/a/manifests/v1").status == 404
+        assert external.snapshot()["repositories"] == snapshot["repositories"]
+        assert client("GET", "/v2/a/b/manifests/v1", accept=OCI_MANIFEST).status == 200
+        assert client("GET", "/v2/_catalog").json() == {"repositories": ["a/b"]}
+        external.restore({"generation": 0, "repositories": {}})
+        assert client("GET", "/v2/a/b/manifests/v1", accept=OCI_MANIFEST).status == 404
+
+
+def test_states_go_from_one_registry_to_the_other(external: DockerRegistry, registry: Registry) -> None:
+    """What was pushed to either is served by the other, from its snapshot and content, and can be deleted there."""
+    pairs: list[tuple[Registry | DockerRegistry, ...]] = [(registry, external), (external, registry)]
+    for number, (source, target) in enumerate(pairs):
+        with Client(source) as client:
+            digest = client.push_manifest("a/b", f"v{number}", number=number)
+        snapshot = source.snapshot()
+        for repository in snapshot["repositories"].values():
+            for content in (*repository["manifests"], *repository["blobs"]):
+                target.add_blob(source.read_blob(content))
+        target.restore(snapshot)
+        assert target.snapshot()["repositories"] == snapshot["repositories"]
+        with Client(target) as client:
+            pulled = client("GET", f"/v2/a/b/manifests/v{number}", accept=OCI_MANIFEST)
+            assert (pulled.status, digest_of(pulled.body)) == (200, digest)
+            assert client("DELETE", f"/v2/a/b/manifests/{digest}").status == 202
+            assert f"v{number}" not in (client("GET", "/v2/a/b/tags/list").json()["tags"] or [])
+
+
+def test_what_was_not_added_can_not_be_restored(external: DockerRegistry) -> None:
+    """The missing content is named, and the state stays."""
+    with Client(external) as client:
+        client.push_manifest("a", "v1")
+    before = external.snapshot()
+    with pytest.raises(UnknownContentError, match=UNKNOWN):
+        external.restore({"generation": 0, "repositories": {"b": {"tags": {}, "manifests": {}, "blobs": [UNKNOWN]}}})
+    assert external.snapshot() == before
+    with pytest.raises(UnknownContentError, match="add_blob"):
+        external.read_blob(UNKNOWN)
 
 
 def test_it_takes_a_password_and_tls(external: DockerRegistry, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from matrix.signatures import model
 from matrix.signatures.model import Parameter
 
 SIGNATURE, SHIFTED = "signature", "shifted"
-POSITIONAL, KEYWORD, DEFAULTED, UNKNOWN_FORM = "positional", "keyword", "defaulted", "unknown"
+POSITIONAL, KEYWORD, UNKNOWN_FORM = "positional", "keyword", "unknown"
 BY_POSITION = {model.POSITIONAL_ONLY, model.POSITIONAL}
 BY_NAME = {model.POSITIONAL, model.KEYWORD_ONLY}
 
@@ -31,74 +31,52 @@ class Binding:
 
 
 def read_arguments(recorded: Iterable[Mapping[str, Any]]) -> tuple[Argument, ...]:
-    """Return the forms of a call event's arguments."""
-    return tuple(Argument(one.get("name"), str(one.get("form", UNKNOWN_FORM))) for one in recorded)
+    """Return the forms of a call event's arguments; an unknown form is by position, where the parameter allows it."""
+    return tuple(Argument(one.get("name"), _form(one)) for one in recorded)
+
+
+def _form(argument: Mapping[str, Any]) -> str:
+    form = str(argument.get("form", UNKNOWN_FORM))
+    if form != UNKNOWN_FORM:
+        return form
+    return KEYWORD if argument.get("kwonly") else POSITIONAL
 
 
 def bind(parameters: Sequence[Parameter], arguments: Sequence[Argument]) -> Binding:
-    """Bind a call as it was given to the parameters of another release, as ``inspect.Signature.bind`` would.
-
-    An argument of unknown form is given by position as long as all before it are, else by its name.
-    """
+    """Bind a call as it was given to the parameters of another release, as the interpreter would."""
     places = [one for one in parameters if one.kind in BY_POSITION]
     takes_rest = any(one.kind == model.VAR_POSITIONAL for one in parameters)
-    given = _by_position(arguments)
+    given = [one for one in arguments if one.form == POSITIONAL]
     if len(given) > len(places) and not takes_rest:
         return Binding(SIGNATURE, f"takes {len(places)} positional arguments, {len(given)} were given")
-    filled = {one.name for one in places[: len(given)]}
-    problem = _bind_keywords(parameters, filled, arguments, len(given))
-    if problem:
-        return Binding(SIGNATURE, problem)
-    return _shifted(places, given, parameters, arguments) or Binding(OK)
+    keywords = [one for one in arguments if one.form == KEYWORD]
+    problem = _bind_keywords(parameters, {one.name for one in places[: len(given)]}, keywords)
+    return Binding(SIGNATURE, problem) if problem else _shifted(places, given, parameters)
 
 
-def _by_position(arguments: Sequence[Argument]) -> list[Argument]:
-    given: list[Argument] = []
-    for argument in arguments:
-        if argument.form not in {POSITIONAL, UNKNOWN_FORM}:
-            break
-        given.append(argument)
-    # `f(a, key=1, *rest)` lists `rest` after what keywords filled: all that is positional counts.
-    later = [one for one in arguments[len(given) :] if one.form == POSITIONAL]
-    return given + later
-
-
-def _bind_keywords(
-    parameters: Sequence[Parameter], filled: set[str], arguments: Sequence[Argument], count: int
-) -> str | None:
+def _bind_keywords(parameters: Sequence[Parameter], filled: set[str], keywords: Iterable[Argument]) -> str | None:
     """Return why keywords do not bind or something required is left empty, None where all is well."""
     by_name = {one.name for one in parameters if one.kind in BY_NAME}
     takes_any = any(one.kind == model.VAR_KEYWORD for one in parameters)
-    positional = _by_position(arguments)[:count]
-    filled = set(filled)
-    for argument in arguments:
-        if argument in positional or argument.form not in {KEYWORD, UNKNOWN_FORM}:
-            continue
+    named = set()
+    for argument in keywords:
         if argument.name in filled & by_name:
             return f"got several values for {argument.name}"
         if argument.name not in by_name and not takes_any:
             return f"got an unexpected keyword argument {argument.name}"
-        filled.add(argument.name or "")
-    kinds = BY_POSITION | {model.KEYWORD_ONLY}
-    lacking = [one.name for one in parameters if one.kind in kinds and one.default is None and one.name not in filled]
+        named.add(argument.name)
+    required = [one for one in parameters if one.kind in BY_POSITION | BY_NAME and one.default is None]
+    lacking = [one.name for one in required if one.name not in filled | (named & by_name)]
     return f"lacks the required argument {lacking[0]}" if lacking else None
 
 
-def _shifted(
-    places: Sequence[Parameter],
-    given: Sequence[Argument],
-    parameters: Sequence[Parameter],
-    arguments: Sequence[Argument],
-) -> Binding | None:
-    """Return where a positional argument lands on another parameter than it met when it was recorded.
+def _shifted(places: Sequence[Parameter], given: Sequence[Argument], parameters: Sequence[Parameter]) -> Binding:
+    """Tell whether a positional argument lands on another parameter than it met when it was recorded.
 
-    A parameter that only has another name stays the same one: its old name is nowhere in the release, and its new
-    name was nowhere in the recording.
+    Where its parameter's name is nowhere in the release, the parameter was renamed and is still the same one.
     """
     names = {one.name for one in parameters}
-    recorded = {one.name for one in arguments}
     for place, argument in zip(places, given, strict=False):
-        renamed = argument.name not in names and place.name not in recorded
-        if argument.name is not None and place.name != argument.name and not renamed:
+        if place.name != argument.name and argument.name in names:
             return Binding(SHIFTED, f"argument {argument.name} lands on parameter {place.name}")
-    return None
+    return Binding(OK)

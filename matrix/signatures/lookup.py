@@ -193,7 +193,12 @@ class Namespace(Modules):
             return Unknown(f"{module} cannot be read: {source.error}")
         if "__getattr__" in self.scope(module):
             return Unknown(f"{module} makes its names at run time (__getattr__)")
-        return Missing(f"{module}.{name}")
+        if not self.owns(module):
+            # C parts, `globals()` and the like: what is not in a dependency's source may be there all the same.
+            return Unknown(f"{module}.{name} is not in the source of {module}")
+        stars = [one.target or "" for one in source.definitions if one.kind == model.STAR]
+        hidden = [target for target in stars if self.source(target) is None and not self.owns(target)]
+        return Unknown(f"{module} takes names from {hidden[0]}") if hidden else Missing(f"{module}.{name}")
 
     def follow(self, found: Found, hops: int = 0) -> Answer:
         """Return what an alias, or an attribute that only names something else, stands for."""

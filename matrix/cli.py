@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("matrix.commands.history", "tell in which releases a function changed"),
     "predict": ("matrix.commands.predict", "tell by reading alone what works where, and how often that is right"),
     "publish": ("matrix.commands.publish", "push the results to a registry, as an OCI artifact"),
+    "run": ("matrix.commands.run", "record a command here, and judge every release of a package by it"),
     "clean": ("matrix.commands.clean", "empty the cache"),
     "fetch": ("matrix.commands.fetch", "get published results back, every digest checked"),
 }

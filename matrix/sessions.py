@@ -65,16 +65,20 @@ def _stamped(stamp: Path) -> str:
         return ""
 
 
-def define(subject: str | Path, *, folder: str | Path, source: str | Path | None = None) -> None:
+def define(
+    subject: str | Path, *, folder: str | Path, source: str | Path | None = None, results: str | Path | None = None
+) -> None:
     """Define the sessions of one subject: ``release(NAME='…')`` for each release, ``matrix``, ``record``, ``update``.
 
-    Traces and the list of releases lie in ``traces/`` of ``folder``, results go to ``results/NAME/``. With ``source``,
-    a checkout of caliper-matrix, an environment is made for it; without, it has to be installed beside nox.
+    Traces and the list of releases lie in ``traces/`` of ``folder``, results go to ``results`` (``results/`` there),
+    into a folder of the subject's name. With ``source``, a checkout of caliper-matrix, an environment is made for it;
+    without, it has to be installed beside nox.
     """
     root = Path(folder).absolute()
     needs_uv()
     engine = Engine(root, Path(source).absolute() if source else None)
-    plan = make_plan(Path(subject), root)
+    plan = make_plan(Path(subject), root, Path(results).absolute() if results else root / "results")
+    nox.options.envdir = root / ".nox"
     nox.options.default_venv_backend = "uv"
     nox.options.reuse_venv = "yes"
     nox.options.sessions = ["matrix"]
@@ -103,7 +107,7 @@ def needs_uv() -> None:
             sys.exit("These sessions need uv: run them by `uvx --from 'nox[uv]' nox`, or `pip install 'nox[uv]'`.")
 
 
-def make_plan(subject: Path, root: Path) -> staleness.Plan:
+def make_plan(subject: Path, root: Path, results: Path) -> staleness.Plan:
     """Return which files a map is made of and where it goes."""
     try:
         facts = staleness.subject_facts(subject)
@@ -118,7 +122,7 @@ def make_plan(subject: Path, root: Path) -> staleness.Plan:
         releases=root / "traces" / f"{facts.name}.releases.json",
         traces=staleness.traces_of(facts.name, root / "traces"),
         cache=cache / label,
-        results=root / "results" / label,
+        results=results / label,
         python=python,
         services=facts.services,
     )

@@ -50,7 +50,8 @@ class File:
 
 def wheel(name: str, version: str, files: Mapping[str, str], requires: Sequence[str] = (), **facts: Any) -> File:  # noqa: ANN401
     """Make a wheel of Python sources."""
-    info = f"{name}-{version}.dist-info"
+    stem = f"{name.replace('-', '_')}-{version}"
+    info = f"{stem}.dist-info"
     metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}", *(f"Requires-Dist: {r}" for r in requires)]
     content = {
         **files,
@@ -63,7 +64,7 @@ def wheel(name: str, version: str, files: Mapping[str, str], requires: Sequence[
     with zipfile.ZipFile(packed, "w") as archive:
         for path, text in content.items():
             archive.writestr(zipfile.ZipInfo(path), text)
-    return File(name, version, f"{name}-{version}-py3-none-any.whl", packed.getvalue(), **facts)
+    return File(name, version, f"{stem}-py3-none-any.whl", packed.getvalue(), **facts)
 
 
 def sdist(name: str, version: str, backend: str = "", **facts: Any) -> File:  # noqa: ANN401

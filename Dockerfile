@@ -19,9 +19,11 @@ COPY LICENSE README.md noxfile.py pyproject.toml ./
 COPY matrix matrix
 COPY traces traces
 COPY container/tidy.py container/
-# One layer for all environments: what they share lies on the disk once. The signatures are for `diff` and the like.
+# For `diff` and the like. Requests, unlike uv, does not look at the variable by which an image is told whom to trust.
+RUN .nox/engine/bin/python -P -m nox -s engine \
+ && REQUESTS_CA_BUNDLE="${SSL_CERT_FILE:-}" .nox/engine/bin/python -P -m matrix signatures
+# In one step, so in one layer: what the environments share lies on the disk once.
 RUN .nox/engine/bin/python -P -m nox -s matrix \
- && .nox/engine/bin/python -P -m matrix signatures \
  && .nox/engine/bin/python container/tidy.py /opt/caliper
 
 FROM ${BASE_IMAGE}

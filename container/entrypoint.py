@@ -96,7 +96,8 @@ def environment(work: Path) -> dict[str, str]:
         "PATH": f"{HOME / '.nox/engine/bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    return dict(os.environ) | own
+    trusted = os.environ.get("SSL_CERT_FILE")  # uv looks at it, requests at a name of its own
+    return ({"REQUESTS_CA_BUNDLE": trusted} if trusted else {}) | dict(os.environ) | own
 
 
 def read(folder: Path) -> Files:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from matrix import cli, staleness, truth
+from matrix import cli, truth
 from matrix.accuracy import merge_scores
-from matrix.commands.truth import chosen_profiles, declare_stage, make_stage
+from matrix.commands.truth import chosen_profiles, declare_stage, make_stage, traces_of
 from matrix.files import atomic_write
 from matrix.mutants import scores
 from matrix.mutants.replays import Replays
@@ -45,9 +45,10 @@ def run(options: argparse.Namespace) -> int:
     subject = load_subject(options.subject)
     listed = read_releases(options.releases or Path("traces", f"{subject.name}.releases.json"))
     stage = make_stage(options, subject, listed)
-    replays = Replays.of(stage, options.trace or staleness.traces_of(subject.name, Path("traces")))
+    profiles = chosen_profiles(options, subject)
+    replays = Replays.of(stage, options.trace or traces_of(subject), profiles)
     package = find_package(stage)
-    baseline = measure(stage, package, chosen_profiles(options, subject))
+    baseline = measure(stage, package, profiles)
     sites = choose(package.sources(subject.suite), baseline.reached, options.number, options.seed)
     laboratory = Laboratory(
         stage,

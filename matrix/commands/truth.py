@@ -40,7 +40,9 @@ def declare_stage(parser: argparse.ArgumentParser) -> None:
     """Declare the options that tell where and on what a suite is run."""
     parser.add_argument("--subject", default="oras", help="name, or a .toml file (default: oras)")
     parser.add_argument("--releases", type=Path, metavar="FILE", help="(default: traces/NAME.releases.json)")
-    parser.add_argument("--recorded", metavar="VERSION", help="the release whose suite it is (default: the latest)")
+    parser.add_argument(
+        "--recorded", metavar="VERSION", help="the release whose suite it is (default: the traces', or the latest)"
+    )
     parser.add_argument("--profile", action="append", help="(default: those of the traces, or all)")
     parser.add_argument("--python", metavar="X.Y", help="the Python that judges (default: the subject's)")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="(default: .nox/.cache/caliper/NAME/truth)")
@@ -50,10 +52,16 @@ def declare_stage(parser: argparse.ArgumentParser) -> None:
 
 def make_stage(options: argparse.Namespace, subject: Subject, listed: ReleaseList) -> Stage:
     """Return the stage that the options describe."""
-    recorded = options.recorded or listed.judged()[-1].version
+    traced = [path.name.removeprefix(f"{subject.name}-").partition("-")[0] for path in traces_of(subject)]
+    recorded = options.recorded or next(iter(traced), listed.judged()[-1].version)
     python = options.python or subject.python or staleness.PRESENT
     cache = options.cache or Path(".nox/.cache/caliper", subject.name, "truth")
     return Stage(subject, listed, listed.find(recorded).version, python, cache)
+
+
+def traces_of(subject: Subject) -> tuple[Path, ...]:
+    """Return the traces of a subject."""
+    return staleness.traces_of(subject.name, Path("traces"))
 
 
 def chosen_profiles(options: argparse.Namespace, subject: Subject) -> list[str]:
@@ -62,7 +70,7 @@ def chosen_profiles(options: argparse.Namespace, subject: Subject) -> list[str]:
     Raises:
         StageError: there is no such profile.
     """
-    traces = staleness.traces_of(subject.name, Path("traces"))
+    traces = traces_of(subject)
     recorded = [
         name for name in subject.profiles if any(path.name.endswith(f"-{name}.trace.jsonl.gz") for path in traces)
     ]

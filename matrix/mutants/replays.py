@@ -1,6 +1,6 @@
 """The replay of the traces on a package that lies in a folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,8 @@ class Replays:
     also: Path | None
 
     @staticmethod
-    def of(stage: Stage, paths: Sequence[Path]) -> "Replays":
-        """Read the traces.
+    def of(stage: Stage, paths: Sequence[Path], profiles: Collection[str]) -> "Replays":
+        """Read the traces of some profiles.
 
         Raises:
             TraceError: one can't be used.
@@ -38,6 +38,8 @@ class Replays:
         traces = []
         for path in paths:
             trace = read_trace(path)
+            if trace.header["profile"] not in profiles:
+                continue
             known = read_baseline(masks_path(path), trace)
             traces.append((path, trace, Judge(trace, known.masks, known.unreplayable)))
         return Replays(stage, traces, there.python.absolute(), also.absolute() if also else None)

@@ -103,6 +103,7 @@ class SuiteServer:
                 text=True,
             )
         except OSError as error:
+            self.errors.close()
             raise SuiteError(python, error.strerror or str(error)) from error
         LIVE.add(self)
 

@@ -199,7 +199,8 @@ def _define_release(engine: Engine, plan: staleness.Plan) -> None:
         if not plan.traces:
             session.error(f"there is no trace of {plan.name} yet: `nox -s record` makes one")
         venv = session.virtualenv.location
-        options = ["--venv", venv, "--python", plan.python, *plan_options(plan), *session.posargs]
+        brief = ["--brief"] if session.parallel else []
+        options = ["--venv", venv, "--python", plan.python, *brief, *plan_options(plan), *session.posargs]
         session.run(*engine.command(session, "release", parameters[plan.name], *options), external=True, log=False)
 
 

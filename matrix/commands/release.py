@@ -40,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--releases", type=Path, metavar="FILE", help="(default: traces/NAME.releases.json)")
     parser.add_argument("--trace", type=Path, action="append", metavar="FILE", help="(default: those in traces/)")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="(default: .nox/.cache/caliper/NAME)")
+    parser.add_argument("--brief", action="store_true", help="print one line, not what does not work")
     parser.add_argument("--json", action="store_true", help="print the run file's path and facts as JSON")
 
 
@@ -79,7 +80,7 @@ class Run:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Judge the release and print one line."""
+    """Judge the release and print what came of it."""
     die_with_parent()
     end_on_terminate()
     began = time.time()
@@ -97,7 +98,12 @@ def run(options: argparse.Namespace) -> int:
         staleness.write_stamp(plan.stamp(release.version), facts)
     except OSError as error:
         raise KeepingError(plan.cache, error) from error
-    print(_as_json(plan, result) if options.json else _line(result, time.time() - began), flush=True)
+    if options.json:
+        print(_as_json(plan, result))
+    else:
+        print(_line(result, time.time() - began))
+        if not options.brief and result.status == REPLAYED:
+            print(_verdicts(plan, result))
     return cli.FINE
 
 
@@ -181,3 +187,21 @@ def _line(result: Run, seconds: float) -> str:
     if result.plain_import != YES:
         remarks.append(f"imports alone: {result.plain_import}")
     return "; ".join(remarks + result.conflicts)
+
+
+def _verdicts(plan: staleness.Plan, result: Run) -> str:
+    """Return what does not work, a line a function, and the counts, for each trace."""
+    from matrix.baseline import Baseline, masks_path, read_baseline  # noqa: PLC0415 # not needed for the map
+    from matrix.commands.replay import as_text  # noqa: PLC0415
+    from matrix.judging import Judge, sort_reports  # noqa: PLC0415
+    from matrix.trace import read_trace  # noqa: PLC0415
+
+    parts = []
+    for path in plan.traces:
+        trace = read_trace(path)
+        masks = masks_path(path)
+        baseline = read_baseline(masks, trace) if masks.exists() else Baseline(trace.digest)
+        reports = sort_reports(result.profiles[trace.header["profile"]]["reports"])
+        calls, tests = Judge(trace, baseline.masks, baseline.unreplayable).rows(result.release, reports)
+        parts.append(f"{trace.header['profile']}:\n{as_text(calls, tests)}")
+    return "\n".join(parts)

@@ -102,7 +102,11 @@ def test_binding_agrees_with_the_interpreter(written: str, count: int, keywords:
 
 def test_unknown_forms_are_given_by_position() -> None:
     """What was passed through ``*args`` or C goes by position, unless its parameter takes keywords only."""
-    recorded = [{"name": "a", "form": "unknown"}, {"name": "b", "form": "unknown", "kwonly": True}, {"name": "c"}]
+    recorded: list[dict[str, Any]] = [
+        {"name": "a", "form": "unknown"},
+        {"name": "b", "form": "unknown", "kwonly": True},
+        {"name": "c"},
+    ]
     assert read_arguments(recorded) == args("a", b="keyword") + args("c")
 
 

@@ -186,19 +186,23 @@ class Namespace(Modules):
             return self.follow(Found(module, found[0], tuple(found[1:])), hops)
         if self.is_module(f"{module}.{name}"):
             return Found(f"{module}.{name}")
-        source = self.source(module)
-        if source is None:
-            return Missing(f"{module}.{name}") if self.owns(module) else Unknown(f"{module} is not written in Python")
-        if source.error:
-            return Unknown(f"{module} cannot be read: {source.error}")
-        if "__getattr__" in self.scope(module):
-            return Unknown(f"{module} makes its names at run time (__getattr__)")
-        if not self.owns(module):
+        return self._absent(module, name)
+
+    def _absent(self, module: str, name: str) -> Missing | Unknown:
+        """Tell whether a name that a module's source does not have is certainly not there."""
+        path, source = f"{module}.{name}", self.source(module)
+        stars = [one.target or "" for one in source.definitions if one.kind == model.STAR] if source else []
+        reasons = {
+            f"{module} cannot be read: {source and source.error}": source is not None and source.error is not None,
             # C parts, `globals()` and the like: what is not in a dependency's source may be there all the same.
-            return Unknown(f"{module}.{name} is not in the source of {module}")
-        stars = [one.target or "" for one in source.definitions if one.kind == model.STAR]
-        hidden = [target for target in stars if self.source(target) is None and not self.owns(target)]
-        return Unknown(f"{module} takes names from {hidden[0]}") if hidden else Missing(f"{module}.{name}")
+            f"{path} is not in the source of {module}": not self.owns(module),
+            f"{module} makes its names at run time (__getattr__)": "__getattr__" in self.scope(module),
+            f"{module} takes all names from what is not read": any(
+                self.source(target) is None and not self.owns(target) for target in stars
+            ),
+        }
+        reason = next((reason for reason, holds in reasons.items() if holds), None)
+        return Missing(path) if reason is None else Unknown(reason)
 
     def follow(self, found: Found, hops: int = 0) -> Answer:
         """Return what an alias, or an attribute that only names something else, stands for."""

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from matrix.registry import Registry
+from matrix.registry.uploads import EXPIRY
 
 from .client import Client, digest_of, with_digest
 
@@ -110,6 +111,17 @@ def test_an_upload_can_be_cancelled(client: Client, registry: Registry) -> None:
         assert (reply.status, reply.code) == (404, "BLOB_UPLOAD_UNKNOWN")
     assert client("PUT", with_digest(location, digest_of(DATA)), DATA).code == "BLOB_UPLOAD_UNKNOWN"
     assert unfinished(registry) == []
+
+
+def test_an_upload_that_nobody_uses_ends(client: Client, registry: Registry) -> None:
+    """After an hour without a request it is unknown and its file gone; others go on."""
+    old, used = client.start("a"), client.start("a")
+    client("PATCH", old, DATA)
+    client("PATCH", used, DATA)
+    next(iter(registry.store.uploads._open.values())).used -= EXPIRY + 1
+    client.start("a")
+    assert (client("GET", old).status, client("GET", used).status) == (404, 204)
+    assert len(unfinished(registry)) == 1
 
 
 def test_an_upload_belongs_to_its_repository(client: Client) -> None:

@@ -258,7 +258,7 @@ def test_random_operations(registry: Registry, client: Client) -> None:
     Bound.registry, Bound.client = registry, client
     case = Bound.TestCase
     case.settings = settings(
-        max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
     )
     case("runTest").debug()
     registry.restore({"generation": 0, "repositories": {}})

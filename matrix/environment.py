@@ -122,7 +122,7 @@ def shared_folder(also: Sequence[str], environment: Environment, as_of: str, cac
     """
     if not also:
         return None
-    folder = cache / "also" / _digest([sorted(also), environment.minor, as_of])[:16]
+    folder = cache.absolute() / "also" / _digest([sorted(also), environment.minor, as_of])[:16]
     with _locked(folder.with_suffix(".lock")):
         if not folder.exists():
             making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".also-"))

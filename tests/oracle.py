@@ -60,7 +60,7 @@ def is_library(filename: str) -> bool:
 
 
 def generated_name(frame: FrameType) -> tuple[str, str] | None:
-    """Return module and qualified name of a constructor without source, by the class that holds it; None if none does."""
+    """Return module and qualified name of a constructor without source, by its class; None for anything else."""
     code = frame.f_code
     if code.co_name not in ("__init__", "<lambda>"):
         return None

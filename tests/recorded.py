@@ -15,6 +15,7 @@ import pytest
 
 from matrix import installer
 
+Json = Any  # what ``json`` reads
 VERSIONS = ("3.11", "3.12", "3.13")
 CASES = Path(__file__).with_name("fixtures") / "cases"
 PYTEST = "pytest>=8"
@@ -74,7 +75,7 @@ class Suite:
 def record(
     python: Path, trace: Path, modules: Sequence[str], command: Sequence[str], cwd: Path, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``caliper-matrix record`` on a command and return the finished process, without what the recorder says itself."""
+    """Run ``caliper-matrix record`` on a command; return the finished process, without what the recorder adds."""
     options = [option for module in modules for option in ("--module", module)]
     program = [
         sys.executable,
@@ -136,18 +137,26 @@ class Trace:
         return [event for event in self.tests.get(test, []) if event["e"] in kinds]
 
     def calls(self, test: str) -> list[str]:
-        """Return the calls of one test, and what its generators yielded later, a line each."""
-        return Text(self.events(test, "call", "next")).lines()
+        """Return the calls of one test from outside, and what its generators yielded later, a line each."""
+        calls = outside(self.tests.get(test, []))
+        known = {event["id"] for event in calls}
+        resumed = [event for event in self.events(test, "next") if event["call"] in known]
+        return Text(sorted(calls + resumed, key=self.tests[test].index) if calls else []).lines()
+
+
+def outside(events: Sequence[Json]) -> list[Json]:
+    """Return the calls from outside of the package among some events."""
+    return [event for event in events if event["e"] == "call" and event["tier"] == "boundary"]
 
 
 class Text:
-    """Renders events as ``kind function(positional, name=keyword, [name=defaulted], ?name=unknown) on receiver -> value``.
+    """Renders events: ``kind function(positional, name=keyword, [name=defaulted], ?name=unknown) on object -> value``.
 
     ``#1`` is the result of the test's first call; module names begin below the package.
     """
 
     def __init__(self, events: Sequence[Any]) -> None:
-        """Number the calls in the order in which they ended."""
+        """Give the calls numbers, in the order in which they ended."""
         self.events = events
         self.numbers = {event["id"]: number for number, event in enumerate((e for e in events if e["e"] == "call"), 1)}
 
@@ -155,7 +164,7 @@ class Text:
         """Return a line for each event."""
         return [self.call(event) if event["e"] == "call" else self.next(event) for event in self.events]
 
-    def call(self, event: Any) -> str:
+    def call(self, event: Json) -> str:
         """Return the line of a call."""
         access = event["access"]
         arguments = ", ".join(self.argument(argument) for argument in event["args"])
@@ -163,42 +172,52 @@ class Text:
         name = event["function"].removeprefix("cases.")
         return f"{event['kind']} {name}({arguments}){receiver}{self.outcome(event['outcome'])}"
 
-    def next(self, event: Any) -> str:
+    def next(self, event: Json) -> str:
         """Return the line of what a generator gave when it was resumed."""
         sent = f" sent {self.value(event['sent'])}" if "sent" in event else ""
         thrown = f" thrown {self.value(event['thrown'])}" if "thrown" in event else ""
         return f"next #{self.numbers.get(event['call'])}{sent}{thrown}{self.outcome(event['outcome'])}"
 
-    def argument(self, argument: Any) -> str:
+    def argument(self, argument: Json) -> str:
         """Return an argument in its form."""
         name, value = argument.get("name"), self.value(argument["value"])
         forms = {"positional": value, "keyword": f"{name}={value}", "defaulted": f"[{name}={value}]"}
         return forms.get(argument["form"], f"?{name}={value}")
 
-    def outcome(self, outcome: Any) -> str:
+    def outcome(self, outcome: Json) -> str:
         """Return what a call gave."""
         ((how, value),) = outcome.items()
         if how == "raise":
             return f" raises {value['type'].removeprefix('cases.')}{self.value(value['args'])}"
         return " closed" if how == "closed" else f" {'->' if how == 'return' else how + 's'} {self.value(value)}"
 
-    def value(self, value: Any) -> str:
+    def value(self, value: Json) -> str:
         """Return a value of the trace, short."""
         if isinstance(value, list):
             return f"[{', '.join(map(self.value, value))}]"
         if not isinstance(value, dict):
             return json.dumps(value)
         kind = next((key for key in value if key.startswith("$")), "")
-        if kind == "$ref":
-            return f"#{self.numbers.get(value['$ref'])}{''.join(f'.{k}' for _, k in value.get('path', []))}"
-        if kind == "$tuple":
-            return f"({', '.join(map(self.value, value['$tuple']))})"
-        if kind == "$obj":
-            state = "".join(f" {name}={self.value(item)}" for name, item in value.get("state", {}).items())
-            return f"<{value['$obj'].removeprefix('cases.')}{state}>"
-        if kind in ("$symbol", "$make"):
-            arguments = f"({', '.join(map(self.value, value['args']))})" if kind == "$make" else ""
-            return value[kind].removeprefix("cases.") + arguments
-        if kind:
-            return kind
+        shown = getattr(self, f"of_{kind[1:]}", None) if kind else self.of_mapping
+        return shown(value) if shown else kind
+
+    def of_mapping(self, value: Json) -> str:
+        """Return a mapping with plain keys."""
         return "{" + ", ".join(f"{name}: {self.value(item)}" for name, item in value.items()) + "}"
+
+    def of_ref(self, value: Json) -> str:
+        """Return a reference, with the path from the result that it begins at."""
+        return f"#{self.numbers.get(value['$ref'])}{''.join(f'.{key}' for _, key in value.get('path', []))}"
+
+    def of_tuple(self, value: Json) -> str:
+        """Return a tuple."""
+        return f"({', '.join(map(self.value, value['$tuple']))})"
+
+    def of_obj(self, value: Json) -> str:
+        """Return an object's class and state."""
+        state = "".join(f" {name}={self.value(item)}" for name, item in value.get("state", {}).items())
+        return f"<{value['$obj'].removeprefix('cases.')}{state}>"
+
+    def of_symbol(self, value: Json) -> str:
+        """Return the path of something importable."""
+        return str(value["$symbol"]).removeprefix("cases.")

@@ -50,9 +50,9 @@ DECORATED = {
 }
 OBJECTS = {
     "Account.__bonus": 2,
-    "Account.__init__": 18,
+    "Account.__init__": 19,
     "Account.close": 1,
-    "Account.deposit": 6,
+    "Account.deposit": 7,
     "Account.digest": 1,
     "Account.label": 2,  # read and set
     "Account.open": 1,
@@ -60,6 +60,7 @@ OBJECTS = {
     "Account.valid": 2,
     "Bare.hello": 1,
     "Dynamic.__getattr__": 1,
+    "Interned.__new__": 2,
     "Savings.deposit": 1,
     "Shelf.__add__": 1,
     "Shelf.__call__": 1,
@@ -141,8 +142,8 @@ INNER = {
 BOTH = {
     "flow.numbers": 2,
     "flow.work": 1,
-    "objects.Account.__init__": 14,
-    "objects.Account.deposit": 5,
+    "objects.Account.__init__": 15,
+    "objects.Account.deposit": 6,
     "objects.Shelf.__init__": 3,
     "plain.<lambda>": 3,
     "plain.factorial": 1,

@@ -6,7 +6,7 @@ expectations are the language's, not what the recorder happens to do.
 
 from typing import Any
 
-from recorded import Trace
+from recorded import Trace, outside
 
 
 def test_plain_function(calls: list[str]) -> None:
@@ -16,7 +16,7 @@ def test_plain_function(calls: list[str]) -> None:
 
 def test_plain_reexported(events: list[Any]) -> None:
     """The access path is the caller's, the function is where its definition stands."""
-    (call,) = [event for event in events if event["e"] == "call"]
+    (call,) = outside(events)
     assert (call["access"], call["function"]) == ({"path": "cases:add"}, "cases.plain.add")
 
 
@@ -60,7 +60,7 @@ def test_closure(calls: list[str]) -> None:
 
 def test_closure_is_reached_as_a_result(cases: Trace) -> None:
     """The call of a closure refers to the call that made it."""
-    made, called = cases.events("test_closure", "call")
+    made, called = outside(cases.tests["test_closure"])
     assert called["access"] == {"object": {"$ref": made["id"]}}
 
 
@@ -91,14 +91,14 @@ def test_recursion(calls: list[str], cases: Trace) -> None:
 def test_mutation(calls: list[str], events: list[Any]) -> None:
     """An argument is stored as it was at entry, and what became of it is an effect."""
     assert calls == ["function plain.append_to([1], 2) -> null"]
-    (call,) = [event for event in events if event["e"] == "call"]
+    (call,) = outside(events)
     assert call["effects"]["args"] == {"items": [1, 2]}
 
 
 def test_callback(calls: list[str], events: list[Any]) -> None:
     """A function of the caller's is a stub that knows what it was asked and what it gave."""
     assert calls == ["function plain.transform($stub, [1, 2]) -> [2, 3]"]
-    (call,) = [event for event in events if event["e"] == "call"]
+    (call,) = outside(events)
     assert [(stub["values"], stub["outcome"]) for stub in call["stubs"]] == [
         ({"value": 1}, {"return": 2}),
         ({"value": 2}, {"return": 3}),
@@ -129,14 +129,14 @@ def test_raise_caught_inside(calls: list[str], cases: Trace) -> None:
 def test_raise_to_caller(calls: list[str], events: list[Any]) -> None:
     """An exception is an outcome, and that the caller was ready for it is known."""
     assert calls == ['function plain.fail("worse") raises builtins:ValueError["worse"]']
-    (call,) = [event for event in events if event["e"] == "call"]
+    (call,) = outside(events)
     assert call["expect"] == [{"match": "worse", "types": ["builtins:ValueError"]}]
 
 
 def test_partial(calls: list[str], events: list[Any]) -> None:
     """A partial is called by its own name: what it adds the caller did not give."""
     assert calls == ["function plain.scale(2, [factor=3]) -> 6"]
-    (call,) = [event for event in events if event["e"] == "call"]
+    (call,) = outside(events)
     assert call["access"] == {"path": "cases.plain:triple"}
 
 
@@ -219,7 +219,7 @@ def test_wraps(calls: list[str], cases: Trace) -> None:
 def test_decorated_without_wraps(calls: list[str], events: list[Any]) -> None:
     """A wrapper that hides what it wraps is the function, reached by the name that it took."""
     assert calls == ['function decorated.plainly.<locals>.inner("Ada") -> "bare Ada"']
-    (call,) = [event for event in events if event["e"] == "call"]
+    (call,) = outside(events)
     assert call["access"] == {"path": "cases.decorated:bare"}
 
 

@@ -5,7 +5,7 @@ The lines read as in ``test_recording.py``; ``#1`` is the result of the test's f
 
 from typing import Any
 
-from recorded import Trace
+from recorded import Trace, outside
 
 ADA = '<objects:Account balance=0 owner="Ada">'
 MAKE_ADA = f'constructor objects.Account.__init__("Ada", [balance=0]) -> {ADA}'
@@ -21,7 +21,7 @@ def test_constructor(calls: list[str]) -> None:
 def test_inherited_constructor(calls: list[str], events: list[Any]) -> None:
     """The function is the class's that defines the constructor, the access path the class's that was called."""
     assert calls == [MAKE_ADA.replace("<objects:Account", "<objects:Savings")]
-    (call,) = [event for event in events if event["e"] == "call"]
+    (call,) = outside(events)
     assert call["access"] == {"path": "cases.objects:Savings"}
 
 
@@ -74,7 +74,7 @@ def test_property(calls: list[str], events: list[Any]) -> None:
         'property objects.Account.label() on #1 -> "Ada!"',
         'property objects.Account.label(?value="Bob") on #1 -> null',
     ]
-    parts = [event["access"].get("part") for event in events if event["e"] == "call"]
+    parts = [event["access"].get("part") for event in outside(events)]
     assert parts[1:] == [None, "fset"]
 
 
@@ -196,8 +196,23 @@ def test_item_passed_back(calls: list[str]) -> None:
 def test_subclass_of_caller(calls: list[str], events: list[Any]) -> None:
     """A class of the caller's over one of the package's is a definition; its methods are stubs."""
     assert calls == ["method objects.Template.run(4) on $inst -> 9"]
-    (call,) = [event for event in events if event["e"] == "call"]
+    (call,) = outside(events)
     assert [(stub["values"]["value"], stub["outcome"]) for stub in call["stubs"]] == [(4, {"return": 8})]
+
+
+def test_super_in_subclass_of_caller(calls: list[str], events: list[Any]) -> None:
+    """What a class of the caller's asks of ``super()`` comes from outside, and is reached on the package's class."""
+    assert calls[1:] == ["method objects.Account.deposit(4) on #1 -> #1"]
+    call = outside(events)[1]
+    assert call["access"]["class"] == "cases.objects:Account"
+
+
+def test_constructor_by_new(calls: list[str]) -> None:
+    """A class that constructs by ``__new__`` alone is called; the object that it gave before is the same."""
+    assert calls == [
+        'constructor objects.Interned.__new__("one") -> <objects:Interned>',
+        'constructor objects.Interned.__new__("one") -> #1',
+    ]
 
 
 def test_dynamic_attribute(calls: list[str]) -> None:

@@ -31,7 +31,8 @@ def same(python: Path, tmp_path: Path) -> Compare:
         (tmp_path / "program.py").write_text(f"from cases import plain, visible\n{program}", encoding="utf-8")
         env = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
         command = ["python", "program.py"]
-        bare = subprocess.run([str(python), "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False, env=env)
+        program_alone = [str(python), "program.py"]
+        bare = subprocess.run(program_alone, cwd=tmp_path, capture_output=True, text=True, check=False, env=env)
         recorded = record(python, tmp_path / "trace.gz", ["cases"], command, tmp_path, **env)
         assert bare.returncode == status, bare.stderr
         assert (recorded.stdout, recorded.stderr, recorded.returncode) == (bare.stdout, bare.stderr, bare.returncode)
@@ -54,7 +55,10 @@ def test_module_namespace(same: Compare) -> None:
 
 def test_class_namespace(same: Compare) -> None:
     """No name is added to a class; private names and the cell of the class work."""
-    program = "made = visible.Mangled(3); print(made.value(), sorted(vars(visible.Mangled)), visible.Mangled.value.__qualname__)"
+    program = """
+made = visible.Mangled(3)
+print(made.value(), sorted(vars(visible.Mangled)), visible.Mangled.value.__qualname__)
+"""
     assert same(program).startswith("('Mangled', 3)")
 
 
@@ -315,8 +319,9 @@ def test_import_forms(same: Compare) -> None:
     """Modules are reloaded, run as programs and loaded by their specs as ever."""
     program = """
 import importlib, importlib.util, runpy
-print(importlib.reload(plain).counter, plain.__spec__.origin == plain.__file__, plain.__cached__ == plain.__spec__.cached)
-print(importlib.util.find_spec("cases.objects").origin.endswith("objects.py"), isinstance(plain.__loader__, importlib.machinery.SourceFileLoader))
+print(importlib.reload(plain).counter, plain.__spec__.origin == plain.__file__)
+print(plain.__cached__ == plain.__spec__.cached, isinstance(plain.__loader__, importlib.machinery.SourceFileLoader))
+print(importlib.util.find_spec("cases.objects").origin.endswith("objects.py"))
 print(sorted(runpy.run_module("cases.plain"))[:3], importlib.util.find_spec("cases.nothing"))
 """
     same(program)

@@ -35,14 +35,12 @@ def install(session: nox.Session, *groups: str) -> None:
 
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
-    """Run the tests with coverage (-- what pytest takes); without arguments of its own, lint follows."""
+    """Run the tests, with their coverage (-- what pytest takes)."""
     install(session, "test")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     if not session.posargs:
         session.run("coverage", "report", "--skip-covered", "--skip-empty")
-        if not session.parallel:
-            session.notify("lint")
 
 
 @nox.session(default=False)

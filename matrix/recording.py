@@ -171,6 +171,7 @@ class Job:
     cwd: Path
     env: Mapping[str, str]
     services: Services
+    inner: bool = True
 
     def record(self, out: Path) -> Recording:
         """Run the command under the recorder and write the trace."""
@@ -225,6 +226,7 @@ class Job:
             },
             "presets": [[preset.after, preset.target, preset.value] for preset in self.subject.presets],
             "control": control,
+            "inner": self.inner,
             "script": "pytest" not in " ".join(self.command[:3]),
             "out": str(raw / "events"),
         }

@@ -73,7 +73,7 @@ def replay_trace(
     start = load_services(subject.services)
     with scratch() as folder, start(trace.header["profile"]) as services:
         contents = {line["id"]: blob_of(line) for line in trace.definitions if line["def"] == "content"}
-        with Control(services.services, folder, contents) as control:
+        with Control(services.services, folder, contents, trace.blobs) as control:
             job = make_job(subject, release, path, trace, folder, control.address, services, also, overlay)
             return run_agent(python, job, folder, services)
 

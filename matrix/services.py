@@ -64,12 +64,21 @@ def load_services(path: Path | None) -> Callable[[str], AbstractContextManager[S
 class Control:
     """Answers the agent's questions about services, a JSON line each, on a socket in ``folder``.
 
+    ``states`` are the states that may be restored, by the digest that the trace names them by.
+
     ``contents`` holds the blobs of the states that may be restored; the state None is the one that it began with.
     """
 
-    def __init__(self, services: Mapping[str, Service], folder: Path, contents: dict[str, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        folder: Path,
+        contents: dict[str, bytes] | None = None,
+        states: Mapping[str, bytes] | None = None,
+    ) -> None:
         """Make one for running services."""
-        self.services, self.contents = services, contents or {}
+        self.services, self.contents, self.states = services, contents or {}, states or {}
+        self.restored: dict[str, tuple[str | None, int]] = {}
         self.address = str(folder / "control") if services else ""
         self.seen: dict[str, bytes] = {}
         self.initial = {name: service.snapshot() for name, service in services.items()}
@@ -109,6 +118,12 @@ class Control:
             state = service.snapshot()
             self.seen.update(service.contents(state))
             return state
-        state = request["state"]
-        service.restore(self.initial[request["name"]] if state is None else state, self.contents)
+        self.restore(request["name"], service, request["state"])
         return {}
+
+    def restore(self, name: str, service: Service, digest: str | None) -> None:
+        """Bring a service into a state, unless it is in it: nothing changed since it was brought there."""
+        if self.restored.get(name) == (digest, service.generation()):
+            return
+        service.restore(self.initial[name] if digest is None else json.loads(self.states[digest]), self.contents)
+        self.restored[name] = (digest, service.generation())

@@ -134,6 +134,9 @@ def read_trace(path: Path) -> Trace:
     if header["trace"] != SCHEMA:
         raise TraceError(path, f"of schema version {header['trace']!r}, but this version reads {SCHEMA}; record it again", 1)
     checker = Checker()
+    problem = checker.check(header)
+    if problem:
+        raise TraceError(path, problem, 1)
     trace = Trace(header, {}, [], [], {}, hashlib.sha256(path.read_bytes()).hexdigest())
     end: Event = {}
     for number, line in lines:

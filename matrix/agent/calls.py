@@ -195,7 +195,9 @@ class Callee:
                 form = "defaulted"
             made.append({"name": name, "form": form, "value": self.value(name)})
         made += [{"name": definition.vararg, "form": "positional", "value": self.snapshots.argument(item)} for item in rest]
-        made += [{"name": name, "form": forms.of(name, None), "value": self.value(name)} for name in definition.kwonly]
+        for name in definition.kwonly:
+            form = forms.of(name, None)
+            made.append({"name": name, "form": "keyword" if form == "unknown" else form, "value": self.value(name)})
         made += [{"name": name, "form": "keyword", "value": self.snapshots.argument(item)} for name, item in keywords.items()]
         return made
 

@@ -111,20 +111,12 @@ def reporting(recorder: Any) -> Any:
     return after
 
 
-# What an audit event says of the files of the program.
-CHANGES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.utime",
-           "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "shutil.rmtree", "os.fork", "os.forkpty"}  # fmt: skip
-
-
 def auditing(recorder: Any) -> Any:
-    """Return the audit hook that notes that files may have changed: a look at the disk is then worth it."""
+    """Return the audit hook that notes that files may have changed."""
+    from .world import may_change
 
     def hook(event: str, args: Any) -> None:
-        if event in CHANGES:
+        if may_change(event, args):
             recorder.dirty = True
-        elif event == "open":
-            mode, flags = args[1], args[2]
-            if (flags & 3) if isinstance(flags, int) else isinstance(mode, str) and mode[:1] != "r":
-                recorder.dirty = True
 
     return hook

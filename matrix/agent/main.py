@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import gzip
 import importlib
 import json
@@ -46,6 +47,9 @@ class Trace:
         self.imports: Set[str] = set()
         self.scripts: Dict[int, List[Any]] = {}
         self.starts: Dict[str, Tuple[Dict[str, Any], Dict[str, str]]] = {}
+        self.inner: Dict[str, Dict[int, List[Any]]] = {}
+        from _caliper_agent.replayer import remember
+
         files: Dict[str, Any] = {}
         states: Dict[str, str] = {}
         test, index = "", 0
@@ -64,6 +68,10 @@ class Trace:
                     test = event["id"]
                     self.tests.setdefault(test, [])
                     self.starts.setdefault(test, (dict(files), dict(states)))
+                if event.get("tier") == "inner":
+                    self.calls[event["id"]] = event
+                    self.inner.setdefault(test, {}).setdefault(event["within"], []).append(event)
+                    continue
                 self.tests[test].append(event)
                 self.note(event, test)
                 remember(event, files, states)
@@ -91,10 +99,6 @@ class Trace:
         """Return a call's function and number."""
         return "%s (call %d)" % (self.calls[call]["function"], call) if call in self.calls else "call %d" % call
 
-    def state(self, digest: str) -> Any:
-        """Return a service's state."""
-        return json.loads(self.blobs[digest])
-
     def needed(self, test: str) -> List[int]:
         """Return the calls of other tests that a test's events refer to, with what those refer to, in order."""
         needed: Set[int] = set()
@@ -106,18 +110,6 @@ class Trace:
             needed.add(call)
             pending += references(self.calls[call])
         return sorted(needed)
-
-
-def remember(event: Any, files: Dict[str, Any], states: Dict[str, str]) -> None:
-    """Add to the state of the world what an event did to it."""
-    changes = event["changes"] if event["e"] == "files" else event.get("effects", {}).get("files", {})
-    for name, entry in changes.items():
-        files[name] = entry
-        if entry is None:
-            del files[name]
-    if event["e"] == "service":
-        states[event["name"]] = event["state"]
-    states.update(event.get("effects", {}).get("services", {}))
 
 
 def references(value: Any) -> List[int]:
@@ -141,10 +133,11 @@ class Agent:
     def __init__(self, job: Dict[str, Any], trace: Trace, out: Any) -> None:
         """Make one that reports to the binary file ``out``."""
         self.job, self.trace, self.out = job, trace, out
-        from _caliper_agent import world
+        from _caliper_agent import values, world
 
-        self.files = world.Files(job["roots"], lambda data: __import__("hashlib").sha256(data).hexdigest())
+        self.files = world.Files(job["roots"], values.sha256)
         self.files.scan()
+        self.asking: Tuple[int, Any] = (0, None)
 
     def report(self, made: Dict[str, Any]) -> None:
         """Write one line."""
@@ -216,22 +209,26 @@ class Agent:
     def run(self) -> None:
         """Play every test."""
         tests = [test for test in self.trace.tests if self.playable(test)]
+        gc.collect()
+        gc.freeze()  # what is here stays shared with the forks
         for test in tests:
-            self.play(test)
+            self.play(test, inner=False)
+            if self.trace.inner.get(test):
+                self.play(test, inner=True)
             self.out.flush()
 
     def playable(self, test: str) -> bool:
         """Say whether a test has events to play."""
         return any(event["e"] in ("call", "read", "check") for event in self.trace.tests[test])
 
-    def play(self, test: str) -> None:
-        """Play one test, in as many forks as it takes."""
+    def play(self, test: str, inner: bool) -> None:
+        """Play one test, or the inner calls that it made, in as many forks as it takes."""
         self.report({"test": test})
         skip: Dict[str, str] = {}
         reported = 0
         while True:
             self.prepare(test)
-            lines, begun, verdict = self.fork(test, skip)
+            lines, begun, verdict = self.fork(test, skip, inner)
             for line in lines[reported:]:
                 self.out.write(line)
             reported = max(reported, len(lines))
@@ -245,37 +242,35 @@ class Agent:
     def prepare(self, test: str) -> None:
         """Bring files and services into the state that they had when the test began."""
         files, states = self.trace.starts.get(test, ({}, {}))
-        self.files.scan()
         target = {name: tuple(entry) for name, entry in files.items() if not name.startswith("{tmp}/")}
-        changes: Dict[str, Any] = {name: None for name in self.files.entries if name not in target}
-        changes.update({name: entry for name, entry in target.items() if self.files.entries.get(name) != entry})
-        if changes:
-            self.files.apply(changes, self.trace.blobs.__getitem__)
-            self.files.scan()
+        self.files.dirty = True  # a fork was at work
+        self.files.bring(target, self.trace.blobs.__getitem__)
         for name in self.job.get("services", []):
-            state = self.trace.state(states[name]) if name in states else None
-            self.ask({"do": "restore", "name": name, "state": state})
+            self.ask({"do": "restore", "name": name, "state": states.get(name)})
 
     def ask(self, request: Dict[str, Any]) -> Any:
         """Ask the process that runs the services."""
         import socket
 
-        with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+        if self.asking[0] != os.getpid():  # a fork asks on a connection of its own
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.connect(self.job["control"])
-            with connection.makefile("rwb") as file:
-                file.write(json.dumps(request).encode("ascii") + b"\n")
-                file.flush()
-                return json.loads(file.readline())
+            self.asking = (os.getpid(), connection.makefile("rwb"))
+        file = self.asking[1]
+        file.write(json.dumps(request).encode("ascii") + b"\n")
+        file.flush()
+        return json.loads(file.readline())
 
-    def fork(self, test: str, skip: Dict[str, str]) -> Tuple[List[bytes], Optional[int], Optional[str]]:
+    def fork(self, test: str, skip: Dict[str, str], inner: bool) -> Tuple[List[bytes], Optional[int], Optional[str]]:
         """Play a test in a fork: (what it reported, the call that it was at, ``timeout``, ``crash`` or None)."""
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reading)
             try:
+                die_with_parent()  # what the kernel keeps of this is not handed to a fork
                 os.setsid()
-                self.child(test, skip, writing)
+                self.child(test, skip, writing, inner)
             except BaseException:
                 import traceback
 
@@ -316,7 +311,7 @@ class Agent:
                 else:
                     lines.append(line + b"\n")
 
-    def child(self, test: str, skip: Dict[str, str], writing: int) -> None:
+    def child(self, test: str, skip: Dict[str, str], writing: int, inner: bool) -> None:
         """Play a test; runs in the fork."""
         from _caliper_agent.replayer import Replayer
 
@@ -325,9 +320,15 @@ class Agent:
             while data:
                 data = data[os.write(writing, data) :]
 
-        replayer = Replayer({**self.job, "skip": skip}, self.trace, emit, self.ask)
+        replayer = Replayer({**self.job, "skip": skip}, self.trace, self.files, emit, self.ask)
+        watch_files(replayer.files)
         os.chdir(self.job["roots"]["work"])
-        replayer.files.scan()
+        if inner:
+            files, states = self.trace.starts.get(test, ({}, {}))
+            kept = {name: entry for name, entry in files.items() if not name.startswith("{tmp}/")}
+            replayer.run_inner(test, (kept, states))
+            emit({"done": True})
+            return
         replayer.quiet = True
         for call in self.trace.needed(test):
             replayer.run(self.trace.calls[call])
@@ -335,6 +336,17 @@ class Agent:
         for event in self.trace.tests[test]:
             replayer.run(event)
         emit({"done": True})
+
+
+def watch_files(files: Any) -> None:
+    """Let a look at the disk be taken only when files may have changed."""
+    from _caliper_agent.world import may_change
+
+    def hook(event: str, args: Any) -> None:
+        if not files.dirty and may_change(event, args):
+            files.dirty = True
+
+    sys.addaudithook(hook)
 
 
 def virtual_sleep() -> None:

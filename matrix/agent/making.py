@@ -142,6 +142,60 @@ class Makers:
         """Return a named tuple of the subject's."""
         return find(value["$make"], self.player.modules)(*[decoder.decode(item) for item in value["args"]])
 
+    def make_new(self, decoder: Decoder, value: Json) -> Any:
+        """Return an object of the subject's, constructed as it was and brought into the state that it had."""
+        kind = find(value["$new"], self.player.modules)
+        if value.get("bare"):
+            made = kind.__new__(kind)
+            for name, item in value.get("state", {}).items():
+                setattr(made, name, decoder.decode(item))
+            return made
+        args, kwargs = [], {}
+        for argument in value["args"]:
+            if argument["form"] == "keyword":
+                kwargs[argument["name"]] = decoder.decode(argument["value"])
+            elif argument["form"] != "defaulted":
+                args.append(decoder.decode(argument["value"]))
+        try:
+            made = kind(*args, **kwargs)
+        except Stop:
+            raise
+        except BaseException as error:
+            raise Blocked(0, "%s cannot be constructed: %s: %s" % (value["$new"], type(error).__name__, first_line(error))) from None
+        self.bring(decoder, made, value.get("state", {}))
+        return made
+
+    def bring(self, decoder: Decoder, obj: Any, state: Json) -> None:
+        """Set the attributes that an object has here to their recorded values; objects in it are kept and brought too."""
+        for name, value in state.items():
+            now = getattr(obj, name, Missing)
+            if now is Missing:
+                continue
+            if isinstance(value, dict) and "$new" in value and self.player.is_subjects(type(now)):
+                self.bring(decoder, now, value.get("state", {}))
+                continue
+            try:
+                if canonical(self.player.look(now)) != canonical(value):
+                    setattr(obj, name, decoder.decode(value))
+            except (AttributeError, TypeError, Missing):
+                continue
+
+    def make_answer(self, decoder: Decoder, value: Json) -> Any:
+        """Return something that answers as an HTTP response does."""
+        return Answer({name: decoder.decode(item) for name, item in value["$answer"].items()})
+
+    def make_file(self, decoder: Decoder, value: Json) -> Any:
+        """Return an open file; only what is in the working folders is opened for more than reading."""
+        path = self.player.templates.show(value["$file"]["$tmpl"]) if isinstance(value["$file"], dict) else value["$file"]
+        if not self.player.is_inside(path) and set(value["mode"]) - set("rbt"):
+            raise Unreplayable("a file outside of the working folders")
+        try:
+            file = open(path, value["mode"])
+            file.seek(value["at"])
+        except (OSError, ValueError) as error:
+            raise Unreplayable("%s cannot be opened: %s" % (value["$file"], type(error).__name__)) from None
+        return file
+
     def once(self, kind: str, number: int, make: Callable[[Json], Any]) -> Any:
         """Return the object of a definition, made when first asked for."""
         key = (kind, number)
@@ -199,6 +253,80 @@ class Makers:
     def make_mock(self, decoder: Decoder, value: Json) -> Any:
         """Return a mock of the standard library's."""
         return self.once("mock", value["$mock"], lambda definition: new_mock(decoder, definition))
+
+
+class Answer:
+    """An HTTP response as clients see it; the names are those of requests and httpx."""
+
+    def __init__(self, facts: Dict[str, Any]) -> None:
+        """Hold what was recorded."""
+        import types
+
+        self.status_code, self.reason, self.url = facts["status_code"], facts["reason"], facts["url"]
+        self.content = facts["content"]
+        self.headers = Headers(facts["headers"])
+        self.request = types.SimpleNamespace(url=facts["request"])
+        self.ok = self.status_code is not None and self.status_code < 400
+        self.encoding = "utf-8"
+
+    @property
+    def text(self) -> str:
+        """Return the body as text."""
+        return str(self.content.decode("utf-8", "replace"))
+
+    def json(self, **_: Any) -> Any:
+        """Return the body's JSON, or raise ValueError."""
+        import json
+
+        return json.loads(self.content)
+
+    def iter_content(self, chunk_size: int = 1, **_: Any) -> Any:
+        """Yield the body in parts."""
+        for start in range(0, len(self.content), chunk_size or len(self.content) or 1):
+            yield self.content[start : start + (chunk_size or len(self.content))]
+
+    def raise_for_status(self) -> None:
+        """Raise OSError where the status is an error, as requests does."""
+        if not self.ok:
+            raise OSError("%s Error: %s for url: %s" % (self.status_code, self.reason, self.url))
+
+    @property
+    def links(self) -> Dict[str, Dict[str, str]]:
+        """Return the parsed ``Link`` header, by relation."""
+        import re
+
+        found = re.findall(r"<([^>]*)>\s*;\s*rel=\"?([^\",;]+)", self.headers.get("link", ""))
+        return {relation: {"url": url, "rel": relation} for url, relation in found}
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def __enter__(self) -> "Answer":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        """Do nothing."""
+
+
+class Headers(Dict[str, str]):
+    """Headers, whose names are the same in any case."""
+
+    def __init__(self, items: Dict[str, str]) -> None:
+        """Hold them."""
+        super().__init__({name.lower(): value for name, value in items.items()})
+
+    def __getitem__(self, name: str) -> str:
+        """Return a header, or raise KeyError."""
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        """Say whether it is there."""
+        return super().__contains__(str(name).lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a header, or the default."""
+        return super().get(name.lower(), default)
 
 
 def new_mock(decoder: Decoder, definition: Json) -> Any:

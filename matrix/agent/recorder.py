@@ -15,6 +15,7 @@ import types
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import callsite, checks, probes, world
+from .inline import MOST
 from .known import Known
 from .snapshot import Snapshots
 from .values import Json, Templates, canonical
@@ -26,7 +27,7 @@ LIBRARY, SUBJECT, SUITE = 0, 1, 2
 class Token:
     """A call under way."""
 
-    __slots__ = ("definition", "event", "result", "script", "sink", "started", "yielded")
+    __slots__ = ("before", "definition", "event", "inner", "result", "script", "services", "sink", "yielded")
 
     def __init__(self, definition: probes.Definition, event: Dict[str, Json], sink: List[Json]) -> None:
         """Make one for an event that will go to ``sink`` when it is over."""
@@ -34,6 +35,13 @@ class Token:
         self.result: Any = None  # the object that a constructor makes
         self.script: Optional[List[Json]] = None  # of a stub: the events that it causes
         self.yielded = False
+        self.inner = False
+        self.before: Dict[str, Any] = {}  # files that changed during the call, as they were before it
+        self.services: Dict[str, str] = {}
+
+    def net(self, entries: Dict[str, Any]) -> Dict[str, Any]:
+        """Return what changed in the files since the call began."""
+        return {name: entries.get(name) for name, old in sorted(self.before.items()) if entries.get(name) != old}
 
 
 class Sink(List[Json]):
@@ -76,6 +84,8 @@ class Recorder:
         self.outcomes: Dict[str, str] = {}
         self.seen: set[str] = set()
         self.calls = 0
+        self.inner = bool(config.get("inner"))
+        self.boundaries: List[Token] = []
         self.templates = Templates(config["templates"])
         self.blobs: Dict[str, bytes] = {}
         self.stored: Dict[str, bool] = {}
@@ -176,7 +186,9 @@ class Recorder:
         caller = frame.f_back
         definition = self.definitions[ident]
         if caller is not None and not definition.suite and self.kinds.get(caller.f_code.co_filename) == SUBJECT:
-            return  # an inner call: counted
+            if self.inner:
+                self.guarded(self.begin_inner, frame, definition, values)
+            return
         self.guarded(self.begin, frame, definition, values)
 
     def leave(self, value: Any) -> Any:
@@ -263,7 +275,9 @@ class Recorder:
                 self.begin_stub(frame, caller, definition, values)
             return
         if kind == SUBJECT:
-            return  # through a library, but from inside all the same
+            if self.inner:  # through a library, but from inside all the same
+                self.begin_inner(frame, definition, values)
+            return
         self.boundary[definition.ident] += 1
         if caller is None and not self.config["script"]:
             return  # the test runner's own use of the subject is not what the tests do
@@ -281,8 +295,87 @@ class Recorder:
         if event["kind"] == "constructor":
             token.result = values[0]
         self.tokens[id(frame)] = token
+        self.boundaries.append(token)
+        if self.inner and definition.qualname.endswith(".__init__"):
+            self.snapshots.inline.on = True
+            try:
+                arguments = self.snapshots.call(frame, definition, values, site, outer, direct=frame.f_back is outer)["args"]
+                self.snapshots.inline.construct(frame, values[0], arguments)
+            finally:
+                self.snapshots.inline.on = False
         if site.node is not None and outer is not None:
             self.last_calls[id(outer), site.node] = self.calls
+
+    def begin_inner(self, frame: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]) -> None:
+        """Begin a call from inside the subject: it is kept by itself, each distinct one once."""
+        outer = self.boundaries[-1] if self.boundaries else None
+        inline = self.snapshots.inline
+        if outer is None or len(inline.distinct.get(definition.function, ())) >= MOST:
+            return
+        inline.on = True
+        try:
+            caller, _ = self.outside(frame.f_back)
+            site = callsite.site_of(caller or frame.f_back)
+            event = self.snapshots.call(frame, definition, values, site, caller, direct=frame.f_back is caller)
+            if definition.qualname.endswith(".__init__"):
+                inline.construct(frame, values[0], event["args"])
+        finally:
+            inline.on = False
+        if "<locals>" in event["function"]:
+            return  # a closure: only what made it can call it
+        event.update(tier="inner", within=outer.event["id"], usage="whole")
+        event.pop("expect", None)
+        key = canonical({name: event[name] for name in ("function", "access", "args")})
+        if key in inline.distinct.setdefault(event["function"], {}):
+            inline.distinct[event["function"]][key]["n"] += 1
+            return
+        event["n"] = 1
+        inline.distinct[event["function"]][key] = event
+        self.look_around(event, outer)
+        token = Token(definition, event, self.top)
+        token.inner = True
+        if event["kind"] == "constructor":
+            token.result = values[0]
+        self.tokens[id(frame)] = token
+
+    def look_around(self, event: Dict[str, Json], outer: Token) -> None:
+        """Note what the call under way has changed in the world so far."""
+        self.scan()
+        changed = outer.net(self.files.entries)
+        if changed:
+            event["files"] = self.hide_names(changed)
+        for name in self.services.changed():
+            outer.services[name] = self.state(name)
+        if outer.services:
+            event["services"] = dict(outer.services)
+
+    def scan(self) -> Dict[str, Any]:
+        """Look at the disk if it may have changed; calls under way remember what changed during them."""
+        if not self.dirty:
+            return {}
+        # A file that was opened to be written during a call may be written at any time until the call ends.
+        self.dirty = bool(self.boundaries)
+        before = dict(self.files.entries) if self.boundaries else {}
+        changed = self.files.scan()
+        for token in self.boundaries:
+            for name in changed:
+                token.before.setdefault(name, before.get(name))
+        return changed
+
+    def finish_inner(self, token: Token, how: str, value: Any) -> None:
+        """End an inner call."""
+        if token.yielded:
+            return
+        if token.result is not None and how == "return":
+            value = token.result
+        event = token.event
+        inline = self.snapshots.inline
+        event["outcome"] = self.snapshots.outcome(how, value, inner=True)
+        self.calls += 1
+        event["id"] = self.calls
+        inline.on = False
+        self.top.append(event)
+        token.yielded = True
 
     def reads(self, site: callsite.Site, caller: types.FrameType) -> List[Json]:
         """Return the reads of the subject's modules that the call's arguments make."""
@@ -306,6 +399,9 @@ class Recorder:
 
     def finish(self, token: Token, how: str, value: Any) -> None:
         """End a call: what it gave and what it did to its surroundings."""
+        if token.inner:
+            self.finish_inner(token, how, value)
+            return
         if token.script is not None:
             token.event["outcome"] = self.snapshots.outcome(how, value, for_replay=True)
             token.event["events"] = token.script
@@ -320,7 +416,9 @@ class Recorder:
         if token.result is not None and how == "return":
             value = token.result
         event["outcome"] = self.snapshots.outcome(how, value, ident=None if token.yielded else ident)
-        self.effects(event)
+        self.effects(event, token)
+        if token in self.boundaries:
+            self.boundaries.remove(token)
         token.sink.append(event)
 
     def yields(self, token: Token, value: Any) -> None:
@@ -357,10 +455,11 @@ class Recorder:
             if token is not None and token.script is None:
                 event = {"stub": stub, "values": self.snapshots.bound(definition, values)}
                 token.event.setdefault("stubs", []).append(event)
-                inner = Token(definition, event, [])
-                inner.script = []
-                self.tokens[id(frame)] = inner
-                return
+                if not token.inner:
+                    inner = Token(definition, event, [])
+                    inner.script = []
+                    self.tokens[id(frame)] = inner
+                    return
             above = above.f_back
 
     # Surroundings
@@ -391,11 +490,9 @@ class Recorder:
 
     def changes(self, sink: List[Json]) -> None:
         """Note what the caller changed since the subject last ran."""
-        if self.dirty:
-            self.dirty = False
-            changed = self.files.scan()
-            if changed:
-                sink.append({"e": "files", "changes": self.hide_names(changed)})
+        changed = self.scan()
+        if changed:
+            sink.append({"e": "files", "changes": self.hide_names(changed)})
         env = world.difference(self.environ, dict(os.environ))
         if env:
             self.environ = dict(os.environ)
@@ -409,14 +506,15 @@ class Recorder:
         for name in self.services.changed():
             sink.append({"e": "service", "name": name, "state": self.state(name)})
 
-    def effects(self, event: Dict[str, Json]) -> None:
+    def effects(self, event: Dict[str, Json], token: Token) -> None:
         """Note what a call changed."""
         effects: Dict[str, Json] = {}
-        if self.dirty:
-            self.dirty = False
-            changed = self.files.scan()
-            if changed:
-                effects["files"] = self.hide_names(changed)
+        self.scan()
+        changed = token.net(self.files.entries)
+        token.before.clear()
+        self.dirty = len(self.boundaries) > 1
+        if changed:
+            effects["files"] = self.hide_names(changed)
         env = world.difference(self.environ, dict(os.environ))
         if env:
             self.environ = dict(os.environ)
@@ -427,7 +525,9 @@ class Recorder:
             effects["cwd"] = self.snapshots.argument(cwd)
         self.watch.refresh()
         for name in self.services.changed():
-            effects.setdefault("services", {})[name] = self.state(name)
+            token.services[name] = self.state(name)
+        if token.services:
+            effects["services"] = dict(token.services)
         mocks = self.snapshots.mock_calls()
         if mocks:
             event["mocks"] = mocks

@@ -43,8 +43,8 @@ class Failure(Exception):
 class Replayer:
     """Plays one test's events in a process of its own."""
 
-    def __init__(self, job: Dict[str, Any], trace: Any, emit: Any, ask: Any) -> None:
-        """Make one; ``emit(dict)`` reports, ``ask(dict)`` talks to the process that runs the services."""
+    def __init__(self, job: Dict[str, Any], trace: Any, files: world.Files, emit: Any, ask: Any) -> None:
+        """Make one; ``files`` is what lies on the disk, ``emit(dict)`` reports, ``ask(dict)`` talks to the process that runs the services."""
         self.modules: Tuple[str, ...] = tuple(job["modules"])
         self.imports = trace.imports
         self.definitions = trace.definitions
@@ -54,6 +54,8 @@ class Replayer:
         self.decoder = Decoder(self.templates, self.makers.hook, trace.blobs)
         self.results: Dict[int, Result] = {}
         self.files = world.Files(job["roots"], sha256)
+        self.files.stamps, self.files.entries = files.stamps.copy(), files.entries.copy()
+        self.services: List[str] = job.get("services", [])
         self.skip: Dict[str, str] = job.get("skip", {})
         self.patches: List[Tuple[Any, str, Any]] = []
         self.quiet = False  # while what another test did is done again
@@ -137,9 +139,9 @@ class Replayer:
         """Bring a service into a state."""
         self.restore(event["name"], event["state"])
 
-    def restore(self, name: str, digest: str) -> None:
-        """Ask for a service's recorded state."""
-        self.ask({"do": "restore", "name": name, "state": self.trace.state(digest)})
+    def restore(self, name: str, digest: Optional[str]) -> None:
+        """Ask for a service's recorded state; without a digest, the one that it began with."""
+        self.ask({"do": "restore", "name": name, "state": digest})
 
     def on_patch(self, event: Dict[str, Any]) -> None:
         """Set, delete or put back an attribute; a target that is not there is left alone, as it cannot matter."""
@@ -236,15 +238,9 @@ class Replayer:
 
     def surround(self, entries: Dict[str, Any], states: Dict[str, str]) -> None:
         """Bring files and services into a state."""
-        self.files.scan()
-        target = {name: tuple(entry) for name, entry in entries.items() if entry is not None}
-        changes: Dict[str, Any] = {name: None for name in self.files.entries if name not in target}
-        changes.update({name: entry for name, entry in target.items() if self.files.entries.get(name) != entry})
-        if changes:
-            self.files.apply(changes, self.content)
-            self.files.scan()
-        for name, digest in states.items():
-            self.restore(name, digest)
+        self.files.bring({name: tuple(entry) for name, entry in entries.items() if entry is not None}, self.content)
+        for name in self.services:
+            self.restore(name, states.get(name))
 
     def is_inside(self, path: str) -> bool:
         """Say whether a path is in one of the working folders."""
@@ -282,7 +278,8 @@ class Replayer:
             made["shifted"] = shifted
         before = dict(os.environ)
         mocks = self.mock_counts()
-        self.files.scan()
+        if self.files.dirty:
+            self.files.scan()
         with self.script(event):
             result = self.invoke(event, function, args, kwargs)
         self.results[event["id"]] = result
@@ -325,11 +322,13 @@ class Replayer:
         function = self.reach(event)
         args: List[Any] = []
         kwargs: Dict[str, Any] = {}
+        skipped = False
         for argument in event["args"]:
             if argument["form"] == "defaulted":
+                skipped = True
                 continue
             value = self.decode(argument["value"])
-            if argument["form"] == "keyword" or (argument["form"] == "unknown" and argument.get("kwonly")):
+            if argument["form"] == "keyword" or (argument["form"] == "unknown" and skipped):
                 kwargs[argument["name"]] = value
             else:
                 args.append(value)
@@ -475,7 +474,7 @@ class Replayer:
 
     def effects(self, made: Dict[str, Json], before: Dict[str, str]) -> None:
         """Note what changed around a call."""
-        changed = self.files.scan()
+        changed = self.files.scan() if self.files.dirty else {}
         effects: Dict[str, Json] = {}
         if changed:
             effects["files"] = {name: None if entry is None else list(entry) for name, entry in changed.items()}

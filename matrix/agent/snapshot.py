@@ -8,6 +8,7 @@ import types
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import calls, probes
+from .inline import Inline
 from .known import Known, Path, is_answer
 from .values import Encoder, Json, canonical, find_symbol, resolves, sha256, symbol_of
 
@@ -29,6 +30,7 @@ class Snapshots:
         self.ducks: Dict[int, Tuple[Any, int]] = {}
         self.mocks: Dict[int, Tuple[Any, int, int]] = {}
         self.numbers = 0
+        self.inline = Inline(self)
 
     # Storing
 
@@ -59,6 +61,8 @@ class Snapshots:
 
     def argument(self, obj: Any) -> Json:
         """Return the value of what the caller gave."""
+        if self.inline.on:
+            return self.encode(obj, self.make)
         if isinstance(obj, str):
             taken = self.known.inside(obj)
             if taken is not None:
@@ -72,7 +76,7 @@ class Snapshots:
 
     def make(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
         """Return the value of an object that is no plain data, or None to leave it to the encoder."""
-        found = self.reference(encoder, obj, depth)
+        found = self.inline.make(encoder, obj, depth) if self.inline.on else self.reference(encoder, obj, depth)
         if found is not None:
             return found
         if isinstance(obj, (list, tuple, dict)) and type(obj) in (list, tuple, dict):
@@ -89,13 +93,11 @@ class Snapshots:
             return self.instance(encoder, obj, depth)
         if self.is_subjects(type(obj)):
             return self.of_subject(encoder, obj, depth)
-        if is_answer(obj):
-            return None
         return None
 
     def with_texts(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
         """Return a collection whose texts may have come from earlier results, or None where none did."""
-        if type(obj) is dict or not any(isinstance(item, str) and self.known.get(item) for item in obj):
+        if self.inline.on or type(obj) is dict or not any(isinstance(item, str) and self.known.get(item) for item in obj):
             return None
         items = [self.reference(encoder, item, depth) or encoder.encode(item, depth + 1) for item in obj]
         return {"$tuple": items} if type(obj) is tuple else items
@@ -274,8 +276,10 @@ class Snapshots:
             return {"$mock": self.mocks[id(obj)][1]}
         return look(encoder, obj, depth, self.is_subjects)
 
-    def outcome(self, how: str, value: Any, ident: Optional[int] = None, for_replay: bool = False) -> Json:
+    def outcome(self, how: str, value: Any, ident: Optional[int] = None, for_replay: bool = False, inner: bool = False) -> Json:
         """Return how a call ended; the object that it gave is known by ``ident`` from now on."""
+        if inner and how not in ("closed", "raise"):
+            return {how: self.state(value)}
         if how == "closed":
             return {"closed": True}
         if how == "raise":

@@ -19,6 +19,19 @@ Entry = Tuple[Any, ...]
 Stamp = Tuple[int, int, int, int, int]
 
 
+# What an audit event says of the files of a program.
+CHANGES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.utime",
+           "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "shutil.rmtree", "os.fork", "os.forkpty"}  # fmt: skip
+
+
+def may_change(event: str, args: Any) -> bool:
+    """Say whether files may be other ones after an audit event: a look at the disk is then worth it."""
+    if event == "open":
+        mode, flags = args[1], args[2]
+        return bool(flags & 3) if isinstance(flags, int) else isinstance(mode, str) and mode[:1] != "r"
+    return event in CHANGES
+
+
 class Files:
     """The files below some folders, by ``{name}/relative/path``; contents are read only where something changed."""
 
@@ -28,6 +41,7 @@ class Files:
         self.store = store
         self.stamps: Dict[str, Stamp] = {}
         self.entries: Dict[str, Entry] = {}
+        self.dirty = True
 
     def walk(self) -> Iterator[Tuple[str, str, os.stat_result]]:
         """Yield (name, path, status) of everything below the roots, a root inside another only once."""
@@ -63,6 +77,7 @@ class Files:
 
     def scan(self) -> Dict[str, Optional[Entry]]:
         """Return what changed since the last scan: the new entry, or None for what is gone."""
+        self.dirty = False
         stamps: Dict[str, Stamp] = {}
         changed: Dict[str, Optional[Entry]] = {}
         for name, path, status in self.walk():
@@ -115,6 +130,23 @@ class Files:
             message = "a path that leaves the working folders through a link: %r" % name
             raise ValueError(message)
         return path
+
+    def bring(self, target: Dict[str, Entry], load: Any) -> None:
+        """Bring everything below the roots into the state ``target``; folders that it lies in stay."""
+        if self.dirty:
+            self.scan()
+        if self.entries == target:
+            return
+        kept = {name.rpartition("/")[0] for name in target}
+        for folder in list(kept):
+            while "/" in folder:
+                kept.add(folder)
+                folder = folder.rpartition("/")[0]
+        changes: Dict[str, Any] = {name: None for name in self.entries if name not in target and name not in kept}
+        changes.update({name: entry for name, entry in target.items() if self.entries.get(name) != entry})
+        if changes:
+            self.apply(changes, load)
+            self.scan()
 
     def apply(self, changes: Dict[str, Any], load: Any) -> None:
         """Bring files into the state of ``changes`` (as ``scan`` gives them; ``load(digest)`` gives a content)."""

@@ -48,6 +48,6 @@ def services(profile: str) -> Iterator[Services]:
     with Registry() as registry:
         yield Services(
             env={"ORAS_HOST": registry.host, "ORAS_PORT": str(registry.port)},
-            templates={"registry": registry.address, "registry.port": str(registry.port)},
+            templates={"registry": registry.address, "registry_port": str(registry.port)},
             services={"registry": RegistryService(registry)},
         )

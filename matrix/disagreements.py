@@ -20,7 +20,7 @@ AGREED = {"works": "both say that it works", "fails": "both say that it does not
 UNJUDGED = "replay does not judge"
 # Apart in lightness as well as in hue, as the heatmap's are.
 COLOURS = {
-    UNJUDGED: "#ffffff", "works": "#dff1f6", "fails": "#c9ced3", "behaviour": "#eec02a", "blocked": "#c9b3bd",
+    UNJUDGED: "#ffffff", "works": "#dff1f6", "fails": "#c9ced3", "behaviour": "#eec02a", "blocked": "#9d84c9",
     "environment": "#431040", "dynamic name": "#8e2050", "dynamic signature": "#f0793f", "not readable": "#5b8fd6",
     "other verdict": "#7a8f5c",
 }  # fmt: skip

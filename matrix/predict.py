@@ -206,7 +206,11 @@ class Predictor:
     def _called(self, found: Found, name: str) -> Answer:
         root, _, rest = name.partition(".")
         if root != "self" or found.owner is None:
-            return self.names.expression(found.module, name)
+            bound = self.names.scope(found.module).get(root, [])
+            outside = [one.target for one in bound if one.target and not self.names.owns(one.target)]
+            return (
+                Unknown(f"{outside[0]} is not the release's") if outside else self.names.expression(found.module, name)
+            )
         # What a subclass or an instance adds is not known here: only methods of the class itself are looked at.
         answer = self.names.member(found.owner, rest.partition(".")[0])
         return answer if "." not in rest and isinstance(answer, Found) else Unknown("an attribute of an instance")

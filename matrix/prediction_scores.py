@@ -161,7 +161,7 @@ def disagreements(predicted: Grid, replayed: Grid) -> list[Disagreement]:
 def _kind(said: str, true: str) -> str | None:
     if said == true or (said == OK and not fails(true)):
         return None
-    if said == UNKNOWN or {said, true} <= set(NEGATIVE):
+    if said == UNKNOWN or (said in NEGATIVE and fails(true)):
         return UNREAD if said == UNKNOWN else OTHER_VERDICT
     if "import-error" in {said, true}:
         return ENVIRONMENT

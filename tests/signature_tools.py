@@ -20,6 +20,7 @@ from matrix.signatures.lookup import Namespace
 from matrix.signatures.model import ReleaseSource
 from matrix.signatures.modules import Found, Unknown
 from matrix.signatures.reading import read_source
+from matrix.trace import write_trace
 
 FIXTURES = Path(__file__).with_name("fixtures") / "signatures"
 
@@ -40,6 +41,14 @@ for path in json.load(sys.stdin):
     said[path] = [[p.name, p.kind.description, p.default is not p.empty] for p in parameters]
 print(json.dumps(said))
 """
+
+
+def write_calls(path: Path, subject: str, calls: Iterable[Mapping[str, Any]]) -> None:
+    """Write a trace of one test that makes these calls."""
+    header = {"subject": subject, "release": "1.0", "python": "3.11.7", "profile": "default", "command": ["pytest"]}
+    test = {"e": "test", "id": "test_it.py::test_required"}
+    end = {"e": "end", "counts": {}, "tests": {test["id"]: "passed"}}
+    write_trace(path, {**header, "modules": [subject], "suite": "", "tool": "0"}, [test, *map(dict, calls), end])
 
 
 def files_of(topic: str, version: str) -> dict[str, str]:

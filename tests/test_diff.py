@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from indexes import Index, wheel
-from signature_tools import files_of, listed, names_in, names_of, release_of
+from signature_tools import files_of, listed, names_in, names_of, release_of, write_calls
 from test_predict import event
 
 from matrix import cli
@@ -18,7 +18,6 @@ from matrix.releases import ReleaseList, write_releases
 from matrix.signatures import model
 from matrix.signatures.lookup import Namespace
 from matrix.signatures.model import Parameter
-from matrix.trace import write_trace
 
 
 def changed(before: Namespace, after: Namespace) -> list[Change]:
@@ -240,8 +239,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[st
     """Return the options that name two releases on an index that runs, and a trace of one test."""
     monkeypatch.chdir(tmp_path)
     calls: list[dict[str, Any]] = [event(1, "parameters:required", ("a", "positional"), ("b", "defaulted"))]
-    trace = [{"e": "test", "id": "test_it.py::test_required"}, *calls, {"e": "end", "counts": {}, "tests": {}}]
-    write_trace(tmp_path / "trace.gz", {"subject": "parameters", "release": "1.0", "profile": "default"}, trace)
+    write_calls(tmp_path / "trace.gz", "parameters", calls)
     files = [wheel("parameters", version, files_of("parameters", version)) for version in ("1.0", "2.0")]
     with Index(files) as index:
         write_releases(

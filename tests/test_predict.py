@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from indexes import Index, wheel
-from signature_tools import files_of, listed, release_of
+from signature_tools import files_of, listed, release_of, write_calls
 
 from matrix import cli
 from matrix.accuracy import read_scores
@@ -23,7 +23,6 @@ from matrix.rows import CallRow
 from matrix.signatures import model
 from matrix.signatures.binding import Argument, bind, read_arguments
 from matrix.signatures.model import Parameter
-from matrix.trace import write_trace
 
 KINDS = dict(zip(inspect._ParameterKind, model.PARAMETER_KINDS, strict=True))
 
@@ -127,6 +126,7 @@ def event(identity: int, path: str, *given: tuple[str, str], kind: str = "functi
         "access": {"path": path},
         "args": [{"name": name, "form": form, "value": 1} for name, form in given],
         "outcome": {"return": None},
+        "usage": "whole",
     }
     return {**made, **facts}
 
@@ -335,6 +335,7 @@ def test_cells_that_replay_cannot_judge_are_left_out() -> None:
         ("missing", "ok", "dynamic name"),
         ("shifted", "ok", "dynamic signature"),
         ("missing", "signature", "other verdict"),
+        ("missing", "blocked", "other verdict"),
         ("unknown", "ok", "not readable"),
     ],
 )
@@ -393,16 +394,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         event(1, "parameters:required", ("a", "positional"), ("b", "defaulted")),
         event(2, "parameters:renamed", ("new", "positional")),
     ]
-    lines = [{"e": "test", "id": "test_it.py::test_required"}, *calls, {"e": "end", "counts": {}, "tests": {}}]
-    header = {
-        "subject": "parameters",
-        "release": "1.0",
-        "python": "3.11",
-        "profile": "default",
-        "command": ["pytest"],
-        "tool": "0",
-    }
-    write_trace(tmp_path / "traces" / "parameters-1.0-default.trace.jsonl.gz", header, lines)
+    write_calls(tmp_path / "traces" / "parameters-1.0-default.trace.jsonl.gz", "parameters", calls)
     return tmp_path
 
 

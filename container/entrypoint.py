@@ -213,7 +213,7 @@ def run(arguments: Sequence[str]) -> int:
             write(WORK / "results", before or ({} if draws else read(HOME / "results")))
             made = read(WORK / "results")
     except OSError as error:
-        message = f"{WORK} cannot be written ({error.strerror}): in a read-only container add --tmpfs /tmp:exec"
+        message = f"{WORK} cannot be made ({error.strerror or error}): in a read-only container add --tmpfs /tmp:exec"
         raise LackingError(message) from None
     running = Running(command(arguments), WORK, user)
     status = running.wait()

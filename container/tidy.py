@@ -42,12 +42,24 @@ def share_bytecode(folder: Path) -> int:
     return freed
 
 
+def open_up(folder: Path) -> None:
+    """Let everybody read what root made for itself; only what needs it is touched, for touching copies in a layer."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            continue
+        mode = path.stat().st_mode
+        wanted = mode | (0o555 if path.is_dir() else 0o444)
+        if mode != wanted:
+            path.chmod(wanted)
+
+
 def main() -> int:
     """Tidy the folder that is given."""
     folder = Path(sys.argv[1])
     for packages in folder.glob(".nox/engine/lib/python*/site-packages"):
         remove(packages, SUITES)
     remove(folder, RUNS)
+    open_up(folder)
     print(f"{share_bytecode(folder / '.nox') >> 20} MB of bytecode shared")
     return 0
 

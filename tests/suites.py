@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from matrix.subject import Profile, Subject
 from matrix.suite.stage import Stage
 
 AS_OF = date(2024, 6, 1)
-BUNDLED = ("py", "pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
+NEEDED = ("pluggy", "iniconfig", "packaging", "pygments")
 
 DEMO = {
     "1.0": """
@@ -89,25 +90,24 @@ def test_left_out():
 LEFT_OUT = "demo/tests/test_half.py::test_left_out"
 
 
-def bundle() -> File:
-    """Return one wheel that holds the pytest that runs this, with what it needs."""
-    files: dict[str, str] = {}
-    for name in BUNDLED:
-        spec = importlib.util.find_spec(name)
-        assert spec is not None
-        assert spec.origin is not None
-        if not spec.submodule_search_locations:
-            files[f"{name}.py"] = Path(spec.origin).read_text()
-            continue
-        root = Path(spec.origin).parent
-        files |= {f"{name}/{path.relative_to(root)}": path.read_text() for path in root.rglob("*.py")}
-    return wheel("pytest", "9.0", files)
+def sources(name: str) -> dict[str, str]:
+    """Return the files of an installed package or module."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    if not spec.submodule_search_locations:
+        return {f"{name}.py": Path(spec.origin).read_text()}
+    root = Path(spec.origin).parent
+    return {f"{name}/{path.relative_to(root)}": path.read_text() for path in root.rglob("*.py")}
 
 
 def files() -> list[File]:
-    """Return what the index has: the releases, one that needs another Python, and pytest."""
-    releases = [wheel("demo", version, {"demo/__init__.py": text, **SUITE}) for version, text in DEMO.items()]
-    return [*releases, wheel("demo", "1.0.1", {"demo/__init__.py": ""}, requires_python=">=3.99"), bundle()]
+    """Return what the index has: the releases, one that needs another Python, and the pytest that runs this."""
+    releases = [wheel("demo", number, {"demo/__init__.py": text, **SUITE}) for number, text in DEMO.items()]
+    needs = [wheel(name, version(name), sources(name)) for name in NEEDED]
+    pytest_files = sources("py") | sources("_pytest") | sources("pytest")
+    tools = [*needs, wheel("pytest", version("pytest"), pytest_files, NEEDED)]
+    return [*releases, wheel("demo", "1.0.1", {"demo/__init__.py": ""}, requires_python=">=3.99"), *tools]
 
 
 @contextmanager

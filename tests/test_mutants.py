@@ -3,16 +3,22 @@
 import ast
 import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from suites import DEMO, stage
 
+from matrix import installer
+from matrix.baseline import Baseline, masks_path, write_baseline
 from matrix.mutants import scores
 from matrix.mutants.operators import OPERATORS
+from matrix.mutants.replays import Replays
 from matrix.mutants.running import Kept, Laboratory, Package, Trial, find_package, measure
 from matrix.mutants.sites import Site, choose, compiles, find_sites, mutate
+from matrix.recording import record_subject
 from matrix.suite.stage import Stage
+from matrix.trace import read_trace
 
 ALL = range(1, 1000)
 
@@ -232,6 +238,31 @@ def test_mutants_are_judged_by_the_suite_and_the_replay(demo: Stage, tmp_path: P
     assert found["false_works"]["numerator"] == failing > 0
     assert found["false_fails"]["numerator"] == found["detected"]["numerator"] == 0
     assert laboratory.try_all(chosen, 1, lambda *_: None) == trials
+
+
+def test_replays_judge_a_package_in_a_folder(demo: Stage, tmp_path: Path) -> None:
+    """A recorded trace is replayed with the overlay first on the path: what it breaks fails, the rest works."""
+    recorder = tmp_path / "recorder"
+    installer.make_environment(recorder, demo.python)
+    python = recorder / "bin" / "python"
+    installer.install(["demo==1.2", "pytest"], python=python, as_of=demo.listed.as_of)
+    subject = replace(demo.subject, command=("python", "-m", "pytest", "demo/tests"))
+    out = tmp_path / "demo-1.2-loud.trace.jsonl.gz"
+    assert record_subject(subject, "loud", str(python), out).status == 0
+    trace = read_trace(out)
+    write_baseline(masks_path(out), Baseline(trace.digest))
+    replays = Replays.of(replace(demo, subject=subject), [out], ["loud"])
+    assert not Replays.of(demo, [out], ["calm"]).traces
+    package = find_package(demo)
+    source = package.sources("demo/tests")[NAMES]
+    with package.changed(NAMES, source) as overlay:
+        assert set(replays.judge(overlay).values()) == {"works"}
+    with package.changed(NAMES, source.replace("raise ValueError", "raise KeyError")) as overlay:
+        found = replays.judge(overlay)
+    assert {test for (test, _), verdict in found.items() if verdict == "fails"} == {
+        "demo/tests/test_half.py::test_exact"
+    }
+    assert replays.inputs() == replays.inputs()
 
 
 def trial(name: str, truth: str, replayed: str) -> Trial:

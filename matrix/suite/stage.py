@@ -106,9 +106,7 @@ class Stage:
         """
         source = self.source()
         root = Path(str(source).removesuffix(self.subject.suite))
-        program, *arguments = self.subject.command
-        if Path(program).name not in ("pytest", "py.test"):
-            raise StageError(self.subject, "its command is not pytest")
+        arguments = pytest_arguments(self.subject)
         paths = [argument for argument in arguments if (root / argument).exists()] or [self.subject.suite]
         deselected = (f"--deselect={test}" for test in self.subject.profiles[profile].deselect)
         options = (*(argument for argument in arguments if argument not in paths), *deselected)
@@ -163,6 +161,20 @@ class Stage:
                 states.tests.update(answer.states)
                 states.contents.update(control.seen)
             return answer
+
+
+def pytest_arguments(subject: Subject) -> list[str]:
+    """Return what a subject's command gives to pytest.
+
+    Raises:
+        StageError: it is not ``pytest …`` or ``python -m pytest …``.
+    """
+    program, *arguments = subject.command
+    if Path(program).name.startswith("python") and arguments[:2] == ["-m", "pytest"]:
+        return arguments[2:]
+    if Path(program).name not in ("pytest", "py.test"):
+        raise StageError(subject, "its command is not pytest")
+    return arguments
 
 
 def file_of(test: str) -> str:

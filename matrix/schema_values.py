@@ -50,6 +50,8 @@ def fields(
             refuse(f"{where} without {name!r}")
     for name, item in value.items():
         kind = required.get(name) or optional.get(name)
+        if type(item) is kind:
+            continue
         if kind is None:
             refuse(f"{where} with the unknown key {shown(name)}")
         # To Python, true is a number.

@@ -44,13 +44,17 @@ class Snapshots:
             self.recorder.top.append({"def": "blob", "id": digest, "data": base64.b64encode(data).decode("ascii")})
         return digest
 
-    def encode(self, obj: Any, hook: Any) -> Json:
+    def encode(self, obj: Any, hook: Any, depth: int = 0) -> Json:
         """Return a value; what it stores goes into the trace."""
         blobs: Dict[str, bytes] = {}
-        value = Encoder(self.recorder.templates, hook, blobs).encode(obj)
+        value = Encoder(self.recorder.templates, hook, blobs).encode(obj, depth)
         for data in blobs.values():
             self.store(data)
         return value
+
+    def inside(self, obj: Any, depth: int) -> Json:
+        """Return a value in a definition: that stands by itself, so that no cycle may lead out of it."""
+        return self.encode(obj, self.make, depth + 1)
 
     def number(self) -> int:
         """Return the next number of a stub, a class or a duck."""
@@ -177,7 +181,7 @@ class Snapshots:
         number = self.number()
         self.stubs[id(obj)] = (obj, number)
         self.codes[obj.__code__] = number
-        self.recorder.top.append({"def": "stub", "id": number, **calls.shape(obj, encoder)})
+        self.recorder.top.append({"def": "stub", "id": number, **calls.shape(obj, self.inside)})
         return number
 
     def stub_of(self, code: types.CodeType) -> int:
@@ -196,18 +200,18 @@ class Snapshots:
             for name, item in vars(obj).items():
                 if name in ("__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__", "__static_attributes__"):
                     continue
-                body[name] = self.member(encoder, item, depth)
-            bases = [encoder.encode(base, depth + 1) for base in obj.__bases__]
+                body[name] = self.member(item, depth)
+            bases = [self.inside(base, depth) for base in obj.__bases__]
             self.recorder.top.append({"def": "class", "id": number, "name": obj.__name__, "bases": bases, "body": body})
         return {"$class": number}
 
-    def member(self, encoder: Encoder, item: Any, depth: int) -> Json:
+    def member(self, item: Any, depth: int) -> Json:
         """Return the value of what a class body holds."""
         if isinstance(item, (staticmethod, classmethod)):
-            return {"$member": type(item).__name__, "of": encoder.encode(item.__func__, depth + 1)}
+            return {"$member": type(item).__name__, "of": self.inside(item.__func__, depth)}
         if isinstance(item, property):
-            return {"$member": "property", "of": encoder.encode(item.fget, depth + 1)}
-        return encoder.encode(item, depth + 1)
+            return {"$member": "property", "of": self.inside(item.fget, depth)}
+        return self.inside(item, depth)
 
     def instance(self, encoder: Encoder, obj: Any, depth: int) -> Json:
         """Return an instance of a class of the caller's, with its state."""
@@ -216,12 +220,12 @@ class Snapshots:
             return {"$inst": known[1]}
         number = self.number()
         self.ducks[id(obj)] = (obj, number)
-        state = {name: encoder.encode(item, depth + 1) for name, item in list(getattr(obj, "__dict__", {}).items())}
-        class_ = encoder.encode(type(obj), depth + 1)
+        state = {name: self.inside(item, depth) for name, item in list(getattr(obj, "__dict__", {}).items())}
+        class_ = self.inside(type(obj), depth)
         made: Dict[str, Json] = {"def": "inst", "id": number, "class": class_, "state": state}
         for base in (dict, list, str, int, tuple):
             if isinstance(obj, base):
-                made["data"] = encoder.encode(base(obj), depth + 1)
+                made["data"] = self.inside(base(obj), depth)
         self.recorder.top.append(made)
         return {"$inst": number}
 

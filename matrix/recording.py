@@ -226,6 +226,7 @@ class Job:
             },
             "presets": [[preset.after, preset.target, preset.value] for preset in self.subject.presets],
             "control": control,
+            "redirects": dict(self.services.redirects),
             "inner": self.inner,
             "script": "pytest" not in " ".join(self.command[:3]),
             "out": str(raw / "events"),

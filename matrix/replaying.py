@@ -105,6 +105,7 @@ def make_job(
         "templates": {"root": str(folder), **roots, "release": release, **services.templates},
         "presets": [[preset.after, preset.target, preset.value] for preset in subject.presets],
         "control": control,
+        "redirects": dict(services.redirects),
         "services": sorted(services.services),
         "also": [str(also)] if also else [],
         "overlay": [str(overlay)] if overlay else [],

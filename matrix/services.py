@@ -35,11 +35,15 @@ class Service(abc.ABC):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Running services: variables for the process that uses them, texts to hide in a trace, and the services."""
+    """Running services: variables for the process that uses them, texts to hide in a trace, and the services.
+
+    ``redirects`` lead connections elsewhere, inside of that process only: ``{"ghcr.io:443": "127.0.0.1:40123"}``.
+    """
 
     env: Mapping[str, str] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
+    redirects: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -78,7 +82,7 @@ class Control:
     ) -> None:
         """Make one for running services."""
         self.services, self.contents, self.states = services, contents or {}, states or {}
-        self.restored: dict[str, tuple[str | None, int]] = {}
+        self.restored: dict[str, tuple[object, int]] = {}
         self.address = str(folder / "control") if services else ""
         self.seen: dict[str, bytes] = {}
         self.initial = {name: service.snapshot() for name, service in services.items()}
@@ -121,9 +125,10 @@ class Control:
         self.restore(request["name"], service, request["state"])
         return {}
 
-    def restore(self, name: str, service: Service, digest: str | None) -> None:
-        """Bring a service into a state, unless it is in it: nothing changed since it was brought there."""
-        if self.restored.get(name) == (digest, service.generation()):
+    def restore(self, name: str, service: Service, state: object) -> None:
+        """Bring a service into a state (itself, its digest, or None), unless nothing changed since it was in it."""
+        if self.restored.get(name) == (state, service.generation()):
             return
-        service.restore(self.initial[name] if digest is None else json.loads(self.states[digest]), self.contents)
-        self.restored[name] = (digest, service.generation())
+        wanted = json.loads(self.states[state]) if isinstance(state, str) else state
+        service.restore(self.initial[name] if wanted is None else wanted, self.contents)
+        self.restored[name] = (state, service.generation())

@@ -35,6 +35,12 @@ def start(path: str) -> None:
     })
     sys.meta_path.insert(0, probes.Finder(recorder.wants, recorder.compile, recorder.imported))
     sys.meta_path.insert(0, After({"_pytest.assertion.rewrite": rewriting(recorder), "_pytest.monkeypatch": patching, "_pytest.reports": reporting(recorder)}))
+    if config["redirects"]:
+        import socket
+
+        from . import network
+
+        network.redirect(socket, config["redirects"])
     sys.addaudithook(auditing(recorder))
     import atexit
 

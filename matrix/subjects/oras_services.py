@@ -1,6 +1,8 @@
 """The services that the suite of oras talks to."""
 
+import base64
 import contextlib
+import json
 from collections.abc import Iterator
 
 from matrix.registry import Registry
@@ -42,12 +44,59 @@ def digests(state: object) -> list[str]:
     return sorted(found)
 
 
+# What one test lists: a repository with 1,600 tags, that its registry gives in pages of a thousand.
+MANY = "channel-mirrors/conda-forge/linux-aarch64/arrow-cpp"
+TAGS = 1600
+PAGE = 1000
+USER, PASSWORD = "myuser", "mypass"  # the suite's own defaults
+
+
+def seed(registry: Registry) -> None:
+    """Put the repository with many tags into a registry."""
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": EMPTY, "size": 2},
+            "layers": [],
+        }
+    ).encode()
+    registry.add_blob(b"{}")
+    digest = registry.add_blob(manifest)
+    tags = {f"{number}.0.0": digest for number in range(TAGS)}
+    repository = {"tags": tags, "manifests": {digest: MANIFEST}, "blobs": [EMPTY]}
+    registry.restore({"generation": 0, "repositories": {MANY: repository}})
+
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+EMPTY = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+
 @contextlib.contextmanager
 def services(profile: str) -> Iterator[Services]:
-    """Start what a profile needs, for as long as the context lasts."""
-    with Registry() as registry:
+    """Start what a profile needs, for as long as the context lasts: its registry, and one that stands for ghcr.io."""
+    secret = profile == "auth"
+    with (
+        Registry(tls=secret, auth=(USER, PASSWORD) if secret else None) as registry,
+        Registry(tls=True, names=["ghcr.io"], switches=[f"short-pages={PAGE}"]) as ghcr,
+    ):
+        seed(ghcr)
         yield Services(
-            env={"ORAS_HOST": registry.host, "ORAS_PORT": str(registry.port)},
-            templates={"registry": registry.address, "registry_port": str(registry.port)},
+            env={
+                "ORAS_HOST": registry.host,
+                "ORAS_PORT": str(registry.port),
+                "ORAS_AUTH": "true" if secret else "false",
+                "REQUESTS_CA_BUNDLE": str(ghcr.ca_file),
+                # A login asks a Docker daemon first, if there is one: that would not be the client's own doing.
+                "DOCKER_HOST": "tcp://127.0.0.1:1",
+            },
+            templates={
+                "registry": registry.address,
+                "registry_port": str(registry.port),
+                "authority": str(ghcr.ca_file),
+                "password": PASSWORD,
+                "credentials": base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode(),
+            },
             services={"registry": RegistryService(registry)},
+            redirects={"ghcr.io:443": ghcr.address},
         )

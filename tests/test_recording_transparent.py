@@ -96,8 +96,8 @@ data.Range(1, 2)
 
 
 def test_recursion_depth(same: Compare) -> None:
-    """A recursion goes as deep as without the recorder."""
-    assert int(same("import sys\nsys.setrecursionlimit(300)\nprint(visible.depth())")) > 200
+    """A recursion goes as deep as without the recorder, give or take a frame (on 3.11 built-in calls count as well)."""
+    assert same("import sys\nsys.setrecursionlimit(300)\nprint((visible.depth() + 5) // 10)") == "30\n"
 
 
 def test_recursion_limit(same: Compare) -> None:

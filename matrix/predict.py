@@ -1,6 +1,6 @@
 """What becomes of each recorded call on each release, told by reading alone: nothing is run or imported."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,6 +88,20 @@ def cells(rows: Iterable[CallRow]) -> dict[tuple[str, str], tuple[str, str]]:
     return worst
 
 
+def needed(value: Any) -> Iterator[str]:  # noqa: ANN401 # any JSON
+    """Yield the paths that making a recorded value starts from; what an object's state holds can be left out."""
+    if isinstance(value, list):
+        for item in value:
+            yield from needed(item)
+    elif isinstance(value, Mapping):
+        for kind in ("$symbol", "$new", "$make"):
+            if isinstance(value.get(kind), str):
+                yield value[kind]
+        for name, item in value.items():
+            if name != "state":
+                yield from needed(item)
+
+
 @dataclass(slots=True)
 class Predictor:
     """Judges the calls of a trace in their order: what an earlier call made is what a later one is made on."""
@@ -138,11 +152,15 @@ class Predictor:
         """Find what the caller's spelling leads to in this release."""
         access = call.event.get("access", {})
         if isinstance(access.get("path"), str):
-            return self.lookup(access["path"])
+            found = self.lookup(access["path"])
+            return (self.lacking(call.event) or found) if isinstance(found, Found) else found
         if isinstance(access.get("class"), str):
             return self.on(self.lookup(access["class"]), str(access.get("name", "__init__")))
         if isinstance(access.get("class"), Mapping) and "$symbol" in access["class"]:
             return self.lookup(str(access["class"]["$symbol"]))
+        lacking = self.lacking(call.event)
+        if lacking:
+            return lacking
         if "receiver" in access:
             holder = self.holder(call.profile, access["receiver"])
             if holder is not None:
@@ -157,6 +175,15 @@ class Predictor:
         failure = self.names.import_failure(module) if module else None
         return failure or self.names.resolve(path)
 
+    def lacking(self, event: Event) -> Missing | ImportFails | None:
+        """Return the first class or object of the release that a receiver or an argument needs, and that is not there."""
+        values = [event.get("access", {}).get("receiver"), *(one.get("value") for one in event.get("args", ()))]
+        for path in needed(values):
+            found = self.lookup(path) if self.names.owns(path.partition(":")[0]) else None
+            if isinstance(found, Missing | ImportFails):
+                return found
+        return None
+
     def on(self, holder: Answer, name: str) -> Answer:
         """Find an attribute of a class, or hand on why there is no such class."""
         return self.names.attribute(holder, name) if isinstance(holder, Found) else holder
@@ -165,8 +192,8 @@ class Predictor:
         """Return the class of a receiver, None where the recording does not tell."""
         if not isinstance(receiver, Mapping):
             return None
-        if "$symbol" in receiver:
-            found = self.lookup(str(receiver["$symbol"]))
+        if "$symbol" in receiver or "$new" in receiver:
+            found = self.lookup(str(receiver.get("$symbol") or receiver["$new"]))
             return found if not isinstance(found, Found) or found.kind == CLASS else None
         if "$ref" in receiver and not receiver.get("path"):
             made = self.made.get((profile, int(receiver["$ref"])))

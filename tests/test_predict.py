@@ -100,13 +100,10 @@ def test_binding_agrees_with_the_interpreter(written: str, count: int, keywords:
 
 
 def test_unknown_forms_are_given_by_position() -> None:
-    """What was passed through ``*args`` or C goes by position, unless its parameter takes keywords only."""
-    recorded: list[dict[str, Any]] = [
-        {"name": "a", "form": "unknown"},
-        {"name": "b", "form": "unknown", "kwonly": True},
-        {"name": "c"},
-    ]
-    assert read_arguments(recorded) == args("a", b="keyword") + args("c")
+    """What was passed through ``*args`` or C goes by position, and by name after one that was left out."""
+    recorded = [("a", "unknown"), ("b", "defaulted"), ("c", "unknown")]
+    read = read_arguments({"name": name, "form": form} for name, form in recorded)
+    assert read == args("a", b="defaulted", c="keyword")
 
 
 # Calls
@@ -214,6 +211,26 @@ def test_class_methods_static_methods_and_properties() -> None:
     assert verdicts({"shop.py": text}, made, helped, sized) == ["ok", "ok", "ok"]
     plain = text.replace("@staticmethod\n def help(a)", "@property\n def help(self)")
     assert verdicts({"shop.py": plain}, helped) == ["ok"]
+
+
+def test_objects_that_a_call_needs_must_be_there() -> None:
+    """A receiver or an argument that is made of a class which the release lacks makes the call impossible."""
+    made = {"$new": "shop:Basket", "args": [{"name": "a", "form": "positional", "value": {"$symbol": "shop:limit"}}]}
+    called = event(1, "shop:f", kind="function")
+    called["args"] = [{"name": "a", "form": "positional", "value": [made]}]
+    method = event(2, "shop:Basket.fill", kind="method", access={"receiver": {**made, "args": []}, "name": "fill"})
+    text = "def f(a): pass\nclass Basket:\n def fill(self): pass\n"
+    assert verdicts({"shop.py": text + "limit = 1\n"}, called, method) == ["ok", "ok"]
+    assert verdicts({"shop.py": text}, called, method) == ["missing", "ok"]
+    assert verdicts({"shop.py": "def f(a): pass\n"}, called, method) == ["missing", "missing"]
+    assert detail({"shop.py": "def f(a): pass\n"}, called) == "no shop.Basket"
+
+
+def test_state_that_an_object_had_can_be_left_out() -> None:
+    """What lay in an object is set only where the release has a place for it."""
+    held = {"$new": "shop:Basket", "args": [], "state": {"owner": {"$new": "shop:Owner", "args": []}}}
+    method = event(1, "shop:Basket.fill", kind="method", access={"receiver": held, "name": "fill"})
+    assert verdicts({"shop.py": "class Basket:\n def fill(self): pass\n"}, method) == ["ok"]
 
 
 def test_super_calls_go_to_the_class_that_is_named() -> None:

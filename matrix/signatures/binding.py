@@ -9,7 +9,7 @@ from matrix.signatures import model
 from matrix.signatures.model import Parameter
 
 SIGNATURE, SHIFTED = "signature", "shifted"
-POSITIONAL, KEYWORD, UNKNOWN_FORM = "positional", "keyword", "unknown"
+POSITIONAL, KEYWORD, DEFAULTED, UNKNOWN_FORM = "positional", "keyword", "defaulted", "unknown"
 BY_POSITION = {model.POSITIONAL_ONLY, model.POSITIONAL}
 BY_NAME = {model.POSITIONAL, model.KEYWORD_ONLY}
 
@@ -31,15 +31,19 @@ class Binding:
 
 
 def read_arguments(recorded: Iterable[Mapping[str, Any]]) -> tuple[Argument, ...]:
-    """Return the forms of a call event's arguments; an unknown form is by position, where the parameter allows it."""
-    return tuple(Argument(one.get("name"), _form(one)) for one in recorded)
+    """Return the forms of a call event's arguments.
 
-
-def _form(argument: Mapping[str, Any]) -> str:
-    form = str(argument.get("form", UNKNOWN_FORM))
-    if form != UNKNOWN_FORM:
-        return form
-    return KEYWORD if argument.get("kwonly") else POSITIONAL
+    One of unknown form was given by position, unless a parameter before it was left to its default.
+    """
+    arguments: list[Argument] = []
+    skipped = False
+    for one in recorded:
+        form = str(one.get("form", UNKNOWN_FORM))
+        skipped = skipped or form == DEFAULTED
+        if form == UNKNOWN_FORM:
+            form = KEYWORD if skipped else POSITIONAL
+        arguments.append(Argument(one.get("name"), form))
+    return tuple(arguments)
 
 
 def bind(parameters: Sequence[Parameter], arguments: Sequence[Argument]) -> Binding:

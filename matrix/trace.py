@@ -15,6 +15,7 @@ from matrix.files import atomic_write
 SCHEMA = 1
 MEMBER = 1 << 20  # bytes of JSON in a gzip member: what a killed recording loses at most
 LONGEST_LINE = 64 << 20
+LARGEST = 2 << 30  # bytes of a trace, unpacked
 DEEPEST = 200
 
 Event = dict[str, Any]
@@ -72,8 +73,12 @@ def lines_of(path: Path) -> Iterator[tuple[int, Event]]:
     """
     number = 0
     try:
+        left = LARGEST
         with gzip.open(path, "rb") as file:
             for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
+                left -= len(line)
+                if left < 0:
+                    raise TraceError(path, f"holds more than {LARGEST} bytes", number)
                 yield number, parse_line(path, number, line)
     except FileNotFoundError:
         raise TraceError(path, "no such trace; record one with `caliper-matrix record`") from None
@@ -132,7 +137,7 @@ def read_trace(path: Path) -> Trace:
     if "trace" not in header:
         raise TraceError(path, "not a trace: no header", 1)
     if header["trace"] != SCHEMA:
-        raise TraceError(path, f"of schema version {header['trace']!r}, but this version reads {SCHEMA}; record it again", 1)
+        raise TraceError(path, f"of schema version {header['trace']!r:.20}, but this version reads {SCHEMA}; record it again", 1)
     checker = Checker()
     problem = checker.check(header)
     if problem:
@@ -142,7 +147,7 @@ def read_trace(path: Path) -> Trace:
     for number, line in lines:
         problem = checker.check(line)
         if problem:
-            raise TraceError(path, problem, number)
+            raise TraceError(path, problem, checker.at)
         if end:
             raise TraceError(path, "a line after the end", number)
         if line.get("def") == "blob":

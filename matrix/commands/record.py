@@ -1,13 +1,17 @@
 """``caliper-matrix record``: run a command under the recorder, and keep what it did with the subject as a trace."""
 
 import argparse
+import contextlib
+import shlex
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from matrix import cli
 from matrix.baseline import compare_runs, masks_path, write_baseline
-from matrix.judging import sort_reports
-from matrix.recording import Recording, RecordingError, default_python, record_command, record_subject
+from matrix.judging import Reports, sort_reports
+from matrix.recording import AGENT, Recording, RecordingError, default_python, record_command, record_subject
 from matrix.replaying import replay_trace
 from matrix.subject import Subject, load_subject
 from matrix.trace import read_trace
@@ -30,10 +34,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument("--subject", metavar="NAME", help="a subject that ships with this package, or a .toml file")
     parser.add_argument("--profile", help="the profile of the subject to record (default: its first)")
-    parser.add_argument("--module", action="append", default=[], metavar="NAME", help="the package to record, without a subject file")
+    parser.add_argument(
+        "--module", action="append", default=[], metavar="NAME", help="the package to record, without a subject file"
+    )
     parser.add_argument("--package", metavar="NAME", help="the distribution that holds it (default: the module's name)")
     parser.add_argument("--python", metavar="EXE", help="the environment's Python (default: python3 on the path)")
-    parser.add_argument("-o", "--out", type=Path, metavar="TRACE", help="(default: NAME-VERSION-PROFILE.trace.jsonl.gz)")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="TRACE", help="(default: NAME-VERSION-PROFILE.trace.jsonl.gz)"
+    )
     parser.add_argument("words", nargs="*", metavar="-- COMMAND", help="what to run (default: the subject's command)")
 
 
@@ -79,17 +87,36 @@ def subjects(options: argparse.Namespace, subject: Subject, python: str) -> tupl
     return recording, out
 
 
+@contextlib.contextmanager
+def as_a_stranger(python: Path) -> Iterator[Path]:
+    """Give a Python that runs the agent as another user, and elsewhere: what depends on that is noise."""
+    with tempfile.TemporaryDirectory(prefix="caliper-elsewhere-") as folder:
+        program = Path(folder, "python")
+        command = shlex.join([str(python), str(AGENT / "stranger.py")])
+        program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+        program.chmod(0o700)
+        before, tempfile.tempdir = tempfile.tempdir, folder
+        try:
+            yield program
+        finally:
+            tempfile.tempdir = before
+
+
 def make_baseline(subject: Subject, python: str, out: Path) -> None:
     """Replay a trace on the release that it was recorded on, and keep what is noise beside it."""
     trace = read_trace(out)
     release = trace.header["release"]
-    runs = [
-        sort_reports(replay_trace(subject, release, Path(python), out, trace, also=None).reports)
-        for _ in range(BASELINE_RUNS)
-    ]
+
+    def replayed(program: Path) -> Reports:
+        return sort_reports(replay_trace(subject, release, program, out, trace, also=None).reports)
+
+    runs = [replayed(Path(python)) for _ in range(BASELINE_RUNS - 1)]
+    with as_a_stranger(Path(python)) as stranger:
+        runs.append(replayed(stranger))
     baseline = compare_runs(trace, *runs)
     write_baseline(masks_path(out), baseline)
     left = len(baseline.unreplayable)
-    print(f"caliper-matrix: {sum(1 for _ in trace.calls()) - left} calls replay as recorded, {left} do not", file=sys.stderr)
-
-
+    print(
+        f"caliper-matrix: {sum(1 for _ in trace.calls()) - left} calls replay as recorded, {left} do not",
+        file=sys.stderr,
+    )

@@ -69,7 +69,7 @@ def lay_out(home: Path, work: Path, traces: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     caches = home / ".nox/.cache/caliper"
     (work / ".nox/.cache/caliper").mkdir(parents=True)
-    for name in ("results", "cache", "home", "tmp"):
+    for name in ("results", "cache", "home"):
         (work / name).mkdir()
     for path in [home / "noxfile.py", home / "pyproject.toml", home / "matrix", *(home / ".nox").glob("[!.]*")]:
         (work / path.relative_to(home)).symlink_to(path)
@@ -91,7 +91,6 @@ def environment(work: Path) -> dict[str, str]:
     """Return the command's environment: nothing is written outside of the work folder."""
     own = {
         "HOME": str(work / "home"),
-        "TMPDIR": str(work / "tmp"),
         "XDG_CACHE_HOME": str(work / "cache"),
         "PATH": f"{HOME / '.nox/engine/bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -176,7 +176,7 @@ class Predictor:
         return failure or self.names.resolve(path)
 
     def lacking(self, event: Event) -> Missing | ImportFails | None:
-        """Return the first class or object of the release that a receiver or an argument needs, and that is not there."""
+        """Return the first class or object that a receiver or an argument needs and the release lacks."""
         values = [event.get("access", {}).get("receiver"), *(one.get("value") for one in event.get("args", ()))]
         for path in needed(values):
             found = self.lookup(path) if self.names.owns(path.partition(":")[0]) else None

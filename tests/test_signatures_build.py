@@ -357,6 +357,16 @@ def test_schema_has_keys_and_indices(database: Path, index: Index) -> None:
             connection.execute("INSERT INTO parameter VALUES (99999, 0, 'a', 'keyword-only', NULL, NULL)")
 
 
+def test_documented_query_runs(database: Path, index: Index) -> None:
+    """The query in the documentation gives what it says, for this package as for that one."""
+    built(database, index)
+    text = (Path(__file__).parents[1] / "docs" / "signatures.md").read_text()
+    query = text.partition("```sql\n")[2].partition("```")[0]
+    query = query.replace("oras.provider", "nested").replace("Registry.push", "Holder.Inside.method")
+    with store.open_store(database) as connection:
+        assert connection.execute(query).fetchall() == [("1.0", "self, e"), ("2.0", "self, e, f")]
+
+
 # The command
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from matrix.errors import CaliperError
+from matrix.processes import die_with_parent
 from matrix.registry import certificates
 from matrix.registry.folder import Folder
 from matrix.registry.store import Snapshot
@@ -82,6 +83,7 @@ class DockerRegistry:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stack.enter_context((self._folder / "log").open("wb")),
+                preexec_fn=die_with_parent,  # noqa: PLW1509 # one system call: nothing that another thread could hold
             )
             stack.callback(self._end)
             self.port = self._wait()

@@ -1,6 +1,9 @@
 """Debian's registry behind the same interface, and the embedded one beside it: they answer alike."""
 
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +93,26 @@ def test_what_was_not_added_can_not_be_restored(external: DockerRegistry) -> Non
     assert external.snapshot() == before
     with pytest.raises(UnknownContentError, match="add_blob"):
         external.read_blob(UNKNOWN)
+
+
+def test_it_ends_with_whoever_started_it(external: DockerRegistry, tmp_path: Path) -> None:
+    """A program that is killed leaves no registry behind."""
+    del external  # it is installed
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells a process that its parent ended")
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from matrix.registry.external import DockerRegistry\n"
+        "print(DockerRegistry().start().port, flush=True)\n"
+        "input()\n"
+    )
+    with subprocess.Popen([sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            process.kill()
+            process.wait()
+            assert connection.recv(1) == b""
 
 
 def test_it_takes_a_password_and_tls(external: DockerRegistry, tmp_path: Path) -> None:

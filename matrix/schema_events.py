@@ -44,6 +44,7 @@ USAGES = ("none", "checked", "whole")
 OPERATORS = {*evaluate.OPERATORS, "and", "or"}
 CHECK_FUNCTIONS = {*FUNCTIONS, "Path", "os.listdir", *(f"os.path.{name}" for name in PATH_FUNCTIONS)}
 SLICE = 3
+FILE, LINK = len(("file", "digest", "executable")), len(("link", "target"))
 # What the subject must be reached by: nothing else may be called.
 RECEIVERS = {"$ref", "$inst", "$class", "$symbol", "$make", "$new", "$bound", "$opaque"}
 
@@ -287,9 +288,9 @@ class Line(Values):
             if entry is None or entry == ["dir"]:
                 continue
             kind = entry[0] if isinstance(entry, list) and entry else ""
-            if kind == "file" and len(entry) == len(("file", "digest", "executable")) and isinstance(entry[2], bool):
+            if kind in ("file", "text") and len(entry) == FILE and isinstance(entry[2], bool):
                 self.contents.add(digest("the content of a file", entry[1]))
-            elif kind == "link" and len(entry) == len(("link", "target")) and isinstance(entry[1], str):
+            elif kind == "link" and len(entry) == LINK and isinstance(entry[1], str):
                 linked(name, entry[1])
             else:
                 refuse(f"a file that is none: {shown(entry)}")

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,12 +12,15 @@ from typing import Any
 
 from matrix.errors import CaliperError
 from matrix.files import atomic_write
+from matrix.schema import Checker
 
 SCHEMA = 1
 MEMBER = 1 << 20  # bytes of JSON in a gzip member: what a killed recording loses at most
 LONGEST_LINE = 64 << 20
 LARGEST = 2 << 30  # bytes of a trace, unpacked
 DEEPEST = 200
+TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+BRACKETS = re.compile(rb"[\[\]{}]")
 
 Event = dict[str, Any]
 
@@ -104,24 +108,28 @@ def parse_line(path: Path, number: int, line: bytes) -> Event:
 
 
 def nesting(line: bytes) -> int:
-    """Return an upper bound of how deep a line of JSON is nested: brackets in strings count as well."""
+    """Return how deep a line of JSON is nested, 0 where it cannot be too deep."""
     if line.count(b"[") + line.count(b"{") <= DEEPEST:
         return 0
     depth = deepest = 0
-    quoted = escaped = False
-    for byte in line:
-        if escaped:
-            escaped = False
-        elif byte == 0x5C:
-            escaped = quoted
-        elif byte == 0x22:
-            quoted = not quoted
-        elif not quoted and byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif not quoted and byte in b"]}":
-            depth -= 1
+    for bracket in BRACKETS.findall(TEXTS.sub(b"", line)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
     return deepest
+
+
+def read_header(path: Path, lines: Iterator[tuple[int, Event]], checker: Checker) -> Event:
+    """Return the first line, or raise TraceError."""
+    _, header = next(lines, (0, {}))
+    if "trace" not in header:
+        raise TraceError(path, "not a trace: no header", 1)
+    if header["trace"] != SCHEMA:
+        reason = f"of schema version {header['trace']!r:.20}, but this version reads {SCHEMA}; record it again"
+        raise TraceError(path, reason, 1)
+    problem = checker.check(header)
+    if problem:
+        raise TraceError(path, problem, 1)
+    return header
 
 
 def read_trace(path: Path) -> Trace:
@@ -130,18 +138,9 @@ def read_trace(path: Path) -> Trace:
     Raises:
         TraceError: it is not a trace, of another schema version, cut off, or breaks the schema.
     """
-    from matrix.schema import Checker
-
-    lines = lines_of(path)
-    _, header = next(lines, (0, {}))
-    if "trace" not in header:
-        raise TraceError(path, "not a trace: no header", 1)
-    if header["trace"] != SCHEMA:
-        raise TraceError(path, f"of schema version {header['trace']!r:.20}, but this version reads {SCHEMA}; record it again", 1)
     checker = Checker()
-    problem = checker.check(header)
-    if problem:
-        raise TraceError(path, problem, 1)
+    lines = lines_of(path)
+    header = read_header(path, lines, checker)
     trace = Trace(header, {}, [], [], {}, hashlib.sha256(path.read_bytes()).hexdigest())
     end: Event = {}
     for number, line in lines:

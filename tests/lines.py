@@ -10,6 +10,7 @@ from typing import Any
 
 from matrix.schema import Checker
 
+Json = Any
 Line = dict[str, Any]
 HEADER: Line = {
     "trace": 1,
@@ -25,7 +26,7 @@ HEADER: Line = {
 END: Line = {"e": "end", "counts": {"pkg.f": [2, 1]}, "tests": {"tests/test_a.py::test_a": "passed"}}
 
 
-def call(number: int = 1, *arguments: Any, result: Any = None, **changes: Any) -> Line:
+def call(number: int = 1, *arguments: Json, result: Json = None, **changes: Json) -> Line:
     """Return a call of ``pkg.f`` with positional arguments."""
     made: Line = {
         "e": "call",
@@ -54,7 +55,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def stub(number: int = 1, **changes: Any) -> Line:
+def stub(number: int = 1, **changes: Json) -> Line:
     """Return the definition of a function ``f(a, b=…)`` of the caller's."""
     made: Line = {
         "def": "stub",
@@ -72,7 +73,7 @@ def stub(number: int = 1, **changes: Any) -> Line:
     return {**made, **changes}
 
 
-def check(tree: Any, *calls: int) -> Line:
+def check(tree: Json, *calls: int) -> Line:
     """Return a check."""
     return {"e": "check", "calls": list(calls), "tree": tree}
 

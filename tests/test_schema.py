@@ -1,11 +1,11 @@
-"""What a trace may hold: every kind of line and of value; and that all else is refused, with the line and the reason."""
+"""What a trace may hold: every kind of line and of value; all else is refused, with the line and the reason."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lines import END, HEADER, begins, blob, call, check, problem, sha256, stub
+from lines import END, HEADER, Json, begins, blob, call, check, problem, sha256, stub
 
 from matrix.schema import Checker
 from matrix.trace import read_trace
@@ -63,7 +63,7 @@ def test_recorded_trace(trace: Path) -> None:
     ],
     ids=str,
 )
-def test_argument(value: Any) -> None:
+def test_argument(value: Json) -> None:
     """Every kind of value that a replay makes again is accepted."""
     assert problem(call(1), call(2, value)) == ""
 
@@ -81,7 +81,7 @@ def test_argument(value: Any) -> None:
     ],
     ids=str,
 )
-def test_look(value: Any) -> None:
+def test_look(value: Json) -> None:
     """Every kind of value that is only compared is accepted as a result."""
     assert problem(call(1), call(2, result=value)) == ""
 
@@ -119,7 +119,7 @@ def test_look(value: Any) -> None:
         ({"$stub": "1"}, "a $stub: '$stub' is of the wrong type"),
     ],
 )
-def test_bad_argument(value: Any, reason: str) -> None:
+def test_bad_argument(value: Json, reason: str) -> None:
     """A value that is not of the format is refused."""
     assert problem(call(1), call(2, value)) == f"3: {reason}"
 
@@ -169,7 +169,14 @@ def test_lost_by_the_recorder() -> None:
     "line",
     [
         begins(),
-        {"e": "import", "file": "tests/a.py", "module": "pkg.a", "names": ["B", "*"], "optional": False, "subject": True},
+        {
+            "e": "import",
+            "file": "tests/a.py",
+            "module": "pkg.a",
+            "names": ["B", "*"],
+            "optional": False,
+            "subject": True,
+        },
         {"e": "read", "path": "pkg.a:B"},
         {"e": "env", "changes": {"A": "1", "B": None, "C": {"$tmpl": "{tmp}"}}},
         {"e": "cwd", "path": {"$tmpl": "{work}/a"}},
@@ -195,7 +202,7 @@ def test_lost_by_the_recorder() -> None:
     ],
     ids=json.dumps,
 )
-def test_event(line: Any) -> None:
+def test_event(line: Json) -> None:
     """Every kind of event is accepted."""
     assert problem(line) == ""
 
@@ -225,17 +232,32 @@ def test_definitions() -> None:
         ({"e": "read", "path": "pkg"}, "a read is malformed: 'pkg'"),
         (call(1, access={"path": "os:system"}), "the access of a call is not the subject's: 'os:system'"),
         (call(1, access={"path": "pkgs:f"}), "the access of a call is not the subject's: 'pkgs:f'"),
-        (call(1, access={"receiver": {"$symbol": "io:"}, "name": "open"}), "what a call is made on is not the subject's: 'io:'"),
-        (call(1, access={"receiver": {"$std": "Path", "args": ["x"]}, "name": "unlink"}), "a call on what is not the subject's"),
+        (
+            call(1, access={"receiver": {"$symbol": "io:"}, "name": "open"}),
+            "what a call is made on is not the subject's: 'io:'",
+        ),
+        (
+            call(1, access={"receiver": {"$std": "Path", "args": ["x"]}, "name": "unlink"}),
+            "a call on what is not the subject's",
+        ),
         (call(1, access={"receiver": "abc", "name": "upper"}), "a call on what is not the subject's"),
-        (call(1, access={"object": {"$symbol": "os:system"}}), "what a call is made on is not the subject's: 'os:system'"),
+        (
+            call(1, access={"object": {"$symbol": "os:system"}}),
+            "what a call is made on is not the subject's: 'os:system'",
+        ),
         (call(1, access={"object": {"$bound": "f", "on": {"$mock": 1}}}), "a call on what is not the subject's"),
-        (call(1, access={"receiver": {"$opaque": ""}, "name": "f", "class": "os:x"}), "the class of a receiver is not the subject's: 'os:x'"),
+        (
+            call(1, access={"receiver": {"$opaque": ""}, "name": "f", "class": "os:x"}),
+            "the class of a receiver is not the subject's: 'os:x'",
+        ),
         (call(1, access={}), "the access of a call must be one of path, object, opaque, class, or receiver and name"),
-        (call(1, access={"path": "pkg:f", "name": "f"}), "the access of a call must be one of path, object, opaque, class, or receiver and name"),
+        (
+            call(1, access={"path": "pkg:f", "name": "f"}),
+            "the access of a call must be one of path, object, opaque, class, or receiver and name",
+        ),
         (call(1, kind="macro"), "the kind of a call is not known: 'macro'"),
         (call(1, tier="inner"), "an inner call, and no other, must say within which call it was made"),
-        (call(True), "a call: 'id' is of the wrong type"),
+        ({**call(1), "id": True}, "a call: 'id' is of the wrong type"),
         (call(1 << 60), f"the number of a call must be a number from 1 on, not {1 << 60}"),
         (call(1, outcome={}), "an outcome must be one of return, yield, raise, closed"),
         (call(1, outcome={"return": 1, "yield": 1}), "an outcome must be one of return, yield, raise, closed"),
@@ -248,8 +270,14 @@ def test_definitions() -> None:
         ({"e": "env", "changes": {"A": [1]}}, "the variable A must be a text"),
         ({"e": "env", "changes": {"A": "\0"}}, "the variable A must be a text"),
         ({"e": "cwd", "path": 3}, "a working directory must be a text"),
-        ({"e": "patch", "target": {"$symbol": "pkg:"}, "name": "x"}, "a patch must have one of value, deleted and undo"),
-        ({"e": "import", "file": "a", "module": "os; x", "names": [], "optional": True, "subject": True}, "a module is malformed: 'os; x'"),
+        (
+            {"e": "patch", "target": {"$symbol": "pkg:"}, "name": "x"},
+            "a patch must have one of value, deleted and undo",
+        ),
+        (
+            {"e": "import", "file": "a", "module": "os; x", "names": [], "optional": True, "subject": True},
+            "a module is malformed: 'os; x'",
+        ),
         ({"e": "check", "calls": []}, "a check must have a tree, or be whole and say why"),
         (check({"call": "eval", "args": [{"v": "1"}]}), "the call of a comparison is not known: 'eval'"),
         (check({"call": "iter", "args": [{"v": 1}, {"v": 2}]}), "iter() of a comparison takes one argument"),
@@ -273,17 +301,28 @@ def test_definitions() -> None:
         ({"e": "end", "counts": {"f": [1]}, "tests": {}}, "counts must be [all, boundary]"),
         ({"e": "end", "counts": {}, "tests": {"a": 1}}, "the outcome of a test must be a text"),
     ],
-)  # fmt: skip
-def test_bad_line(line: Any, reason: str) -> None:
+)
+def test_bad_line(line: Json, reason: str) -> None:
     """A line that is not of the format is refused, with the reason in one sentence."""
     assert problem(line) == f"2: {reason}"
 
 
 @pytest.mark.parametrize(
     "name",
-    ["/etc/passwd", "{work}", "{work}/", "{work}//a", "{work}/../a", "{work}/a/../../b", "{work}/./a", "{tmp}/a\0b", "{site}/a",
-     "{tmp}/" + "a" * 5000, "a"],
-)  # fmt: skip
+    [
+        "/etc/passwd",
+        "{work}",
+        "{work}/",
+        "{work}//a",
+        "{work}/../a",
+        "{work}/a/../../b",
+        "{work}/./a",
+        "{tmp}/a\0b",
+        "{site}/a",
+        "{tmp}/" + "a" * 5000,
+        "a",
+    ],
+)
 def test_path_that_leaves(name: str) -> None:
     """A file's name may not leave the working folders."""
     assert "a file outside of the working folders" in problem({"e": "files", "changes": {name: ["dir"]}})
@@ -297,7 +336,7 @@ def test_link_that_leaves(target: str) -> None:
 
 
 @pytest.mark.parametrize("entry", [[], ["file"], ["file", sha256(b""), 1], ["link"], ["pipe"], 3, "dir", ["dir", 1]])
-def test_file_that_is_none(entry: Any) -> None:
+def test_file_that_is_none(entry: Json) -> None:
     """An entry must be a folder, a link or a file with its content."""
     assert "a file that is none" in problem({"e": "files", "changes": {"{work}/a": entry}})
 

@@ -11,6 +11,9 @@ OK, DIFFERS, CHANGED, RAISED, SHIFTED, UNREPLAYABLE = "ok", "differs", "changed"
 # Keys of values that are objects: they are compared to tell, but only what was looked at in them counts.
 OBJECTS = {"$obj", "$duck", "$exception", "$ref", "$symbol", "$bound", "$inst", "$opaque", "$mock"}
 
+# What counts of what a call did around it; the rest is kept for the calls that follow.
+EFFECTS = ("files", "env")
+
 Event = Mapping[str, Any]
 
 
@@ -82,8 +85,8 @@ def effects(call: Event, report: Event, masks: Collection[str]) -> Judgement | N
     """Compare what a call did around it; None where that is the same, or where it was not recorded."""
     if call["tier"] == "inner":
         return None
-    recorded = {key: value for key, value in call.get("effects", {}).items() if key in ("files", "env")}
-    found = [path for path in differences(recorded, report.get("effects", {}), "effects") if not masked(path, masks)]
+    recorded, replayed = ({key: made.get("effects", {}).get(key, {}) for key in EFFECTS} for made in (call, report))
+    found = [path for path in differences(recorded, replayed, "effects") if not masked(path, masks)]
     if found:
         places = ", ".join(path.removeprefix("effects/").replace("~1", "/") for path in found[:3])
         # What lies in a temporary file of the release's own, under a name by chance, is out of the caller's sight.

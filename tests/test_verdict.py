@@ -1,0 +1,132 @@
+"""Each verdict of one call, by what was recorded and what the replay reports."""
+# ruff: noqa: E501 # a case, a line
+
+from typing import Any
+
+import pytest
+from lines import Json, call
+
+from matrix.verdict import Judgement, judge, short
+
+ERROR = {"type": "pkg:Error", "mro": ["builtins:ValueError"], "args": ["no"], "str": "no"}
+OTHER = {"type": "pkg:Other", "mro": [], "args": ["off"], "str": "off"}
+THING = {"$obj": "pkg:Thing", "state": {"a": 1, "b": 2}}
+DATA = ["a", {"b": 1}]
+FILES = {"files": {"{tmp}/a": ["file", "0" * 64, False]}}
+
+
+def report(outcome: Json = None, **changes: Json) -> dict[str, Any]:
+    """Return what the agent reports of a call that returned something."""
+    return {"call": 1, "outcome": {"return": outcome}, **changes}
+
+
+def raised(error: Json, **changes: Json) -> dict[str, Any]:
+    """Return what the agent reports of a call that raised."""
+    return {"call": 1, "outcome": {"raise": {**error, **changes}}}
+
+
+RECORDED = call(1, result=DATA)
+WHOLE = call(1, result=DATA, usage="whole")
+OBJECT = call(1, result=THING, usage="whole")
+RAISES = call(1, outcome={"raise": ERROR})
+EXPECTS = call(1, outcome={"raise": ERROR}, expect=[{"types": ["builtins:ValueError"]}])
+WRITES = call(1, result=DATA, effects=FILES)
+WRITES_BY_CHANCE = call(1, result=DATA, effects={"files": {"{tmp}/abcd_123/x": ["dir"]}})
+CALLS_BACK = call(1, result=DATA, stubs=[{"stub": 3, "values": {}}, {"stub": 4, "values": {}}])
+YIELDS = call(1, outcome={"yield": 1})
+
+CASES: list[tuple[str, Json, Json, str, str]] = [
+    ("the same", RECORDED, report(DATA), "ok", ""),
+    ("the same exception", RAISES, raised(ERROR), "ok", ""),
+    ("the same file", WRITES, report(DATA, effects=FILES), "ok", ""),
+    ("the same calls back", CALLS_BACK, report(DATA, stubs=[3, 4]), "ok", ""),
+    ("another random name", call(1, result="{tmp}/abcd_123"), report("{tmp}/zzzzzzzz"), "ok", ""),
+    ("a number of another type", call(1, result=1), report(1.0), "ok", ""),
+    ("a truth value for a number", call(1, result=1, usage="whole"), report(result := True), "changed", f"gives {result}, the recording 1"),
+    ("data that nobody compared", RECORDED, report(["a"]), "differs", "gives ['a'], the recording ['a', {'b': 1}]"),
+    ("state that nobody compared", OBJECT, report({**THING, "state": {"a": 2}}), "differs", "the result differs at return/state/a, return/state/b"),
+    ("another text of an exception", RAISES, raised(ERROR, args=["x"], str="x"), "differs", "raises Error: x"),
+    ("another exception that is expected", EXPECTS, raised(OTHER, expected=True), "differs", "raises Other: off"),
+    ("a temporary name that is gone", WRITES_BY_CHANCE, report(DATA), "differs", "effects differ: files/{tmp}/{random}/x"),
+    ("data that was used whole", WHOLE, report(["a"]), "changed", "gives ['a'], the recording ['a', {'b': 1}]"),
+    ("a yield for a return", YIELDS, report(1), "changed", "gives None, the recording 1"),
+    ("a file that is not written", WRITES, report(DATA), "changed", "effects differ: files/{tmp}/a"),
+    ("another content", WRITES, report(DATA, effects={"files": {"{tmp}/a": ["file", "1" * 64, False]}}), "changed", "effects differ: files/{tmp}/a/1"),
+    ("a variable that is set", RECORDED, report(DATA, effects={"env": {"A": "1"}}), "changed", "effects differ: env/A"),
+    ("a function that is not called", CALLS_BACK, report(DATA, stubs=[3]), "changed", "calls the caller's functions differently"),
+    ("functions called in another order", CALLS_BACK, report(DATA, stubs=[4, 3]), "changed", "calls the caller's functions differently"),
+    ("an exception", RECORDED, raised(ERROR), "raised", "raises Error: no"),
+    ("no exception", RAISES, report(DATA), "raised", "raises nothing, the recording Error"),
+    ("another exception", RAISES, raised(OTHER), "raised", "raises Other: off, the recording Error"),
+    ("an exception that is not expected", EXPECTS, raised(ERROR), "raised", "raises Error: no, which the caller does not expect"),
+    ("another parameter", RECORDED, report(DATA, shifted="a lands on b"), "shifted", "a lands on b"),
+    ("no report", RECORDED, None, "unreplayable", "the replay did not reach this call"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("recorded", "reported", "verdict", "detail"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_verdict(recorded: Json, reported: Json, verdict: str, detail: str) -> None:
+    """A recorded call and its replay give one verdict, with the reason in words."""
+    assert judge(recorded, reported) == Judgement(verdict, detail)
+
+
+@pytest.mark.parametrize("verdict", ["missing", "signature", "blocked", "timeout", "crash", "import-error", "unreplayable"])
+def test_verdict_of_the_agent(verdict: str) -> None:
+    """What got no outcome at all is judged where it is replayed."""
+    assert judge(RECORDED, {"call": 1, "verdict": verdict, "detail": "why"}) == Judgement(verdict, "why")
+
+
+def test_failed_check() -> None:
+    """Where the caller's own comparison no longer holds, the call is changed, even if its result looks the same."""
+    failed = [{"check": 3, "held": False, "detail": "1 == 2 no longer holds"}]
+    assert judge(RECORDED, report(DATA), failed=failed) == Judgement("changed", "the caller's check fails: 1 == 2 no longer holds")
+
+
+def test_raised_before_failed_check() -> None:
+    """A call that raised is told so: that its check fails as well is no news."""
+    assert judge(RECORDED, raised(ERROR), failed=[{"held": False}]).verdict == "raised"
+
+
+def test_looked_at_whole() -> None:
+    """A result that was looked at in a way that no check expresses counts as used whole."""
+    assert judge(RECORDED, report(["a"]), whole=True).verdict == "changed"
+    assert judge(RECORDED, report(["a"]), whole=False).verdict == "differs"
+
+
+@pytest.mark.parametrize(
+    ("masks", "verdict"),
+    [
+        (["outcome/return/1/b"], "ok"),
+        (["outcome/return/1"], "ok"),
+        (["outcome/return/1/c"], "differs"),
+        (["outcome/return/1/bb"], "differs"),
+        (["outcome/retur"], "differs"),
+    ],
+)
+def test_masks(masks: list[str], verdict: str) -> None:
+    """A mask covers the field that it names and what is in it, and nothing beside it."""
+    assert judge(RECORDED, report(["a", {"b": 2}]), masks).verdict == verdict
+
+
+def test_masks_of_effects() -> None:
+    """A mask of an effect covers that file."""
+    reported = report(DATA, effects={"files": {"{tmp}/a": ["file", "1" * 64, False]}})
+    assert judge(WRITES, reported, ["effects/files/{tmp}~1a"]).verdict == "ok"
+
+
+def test_masks_leave_the_outcome() -> None:
+    """A call that raises is never masked."""
+    assert judge(RECORDED, raised(ERROR), ["outcome/return", "outcome"]).verdict == "raised"
+
+
+def test_inner_call() -> None:
+    """Of an inner call the outcome alone is judged: what it did around it was not recorded."""
+    inner = call(1, result=DATA, tier="inner", within=2)
+    assert judge(inner, report(DATA, effects=FILES, stubs=[3])).verdict == "ok"
+
+
+def test_short() -> None:
+    """A value in a reason is one line of at most 100 characters."""
+    assert short("a\nb") == r"'a\nb'"
+    assert short({"$tmpl": "{tmp}/a"}) == "'{tmp}/a'"
+    assert len(short(list(range(1000)))) == 100

@@ -72,17 +72,26 @@ class Inline:
             return None
         found = self.find(obj)
         if found is None:
-            return None
+            return self.unconstructed(encoder, obj, depth)
         if depth > DEPTH:
             return {"$opaque": "objects in objects, deeper than %d" % DEPTH}
         made: Dict[str, Json] = {"$new": found.symbol, "args": found.arguments}
         if found.is_under_way():
             made["bare"] = True  # it has only the state that its constructor gave it so far
-        state = {}
-        for name, item in list(getattr(obj, "__dict__", {}).items()):
-            value = encoder.encode(item, depth + 1)
-            if not is_opaque(value):
-                state[name] = value
+        return self.with_state(encoder, obj, depth, made)
+
+    def unconstructed(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
+        """Return an object whose class has no constructor of its own: there is nothing to see of its making."""
+        symbol = symbol_of(type(obj))
+        if type(obj).__init__ is not object.__init__ or type(obj).__new__ is not object.__new__ or not symbol:
+            return None
+        return self.with_state(encoder, obj, depth, {"$new": symbol, "args": []})
+
+    @staticmethod
+    def with_state(encoder: Encoder, obj: Any, depth: int, made: Dict[str, Json]) -> Json:
+        """Add what can be expressed of an object's attributes."""
+        state = {name: encoder.encode(item, depth + 1) for name, item in list(getattr(obj, "__dict__", {}).items())}
+        state = {name: value for name, value in state.items() if not is_opaque(value)}
         if state:
             made["state"] = state
         return made

@@ -48,10 +48,12 @@ class Trace:
         self.scripts: Dict[int, List[Any]] = {}
         self.starts: Dict[str, Tuple[Dict[str, Any], Dict[str, str]]] = {}
         self.inner: Dict[str, Dict[int, List[Any]]] = {}
+        self.settings: Dict[str, List[Any]] = {}
         from _caliper_agent.replayer import remember
 
         files: Dict[str, Any] = {}
         states: Dict[str, str] = {}
+        settings: Dict[str, Any] = {}
         test, index = "", 0
         with gzip.open(path, "rt", encoding="ascii") as file:
             self.header = json.loads(file.readline())
@@ -68,6 +70,7 @@ class Trace:
                     test = event["id"]
                     self.tests.setdefault(test, [])
                     self.starts.setdefault(test, (dict(files), dict(states)))
+                    self.settings.setdefault(test, list(settings.values()))
                 if event.get("tier") == "inner":
                     self.calls[event["id"]] = event
                     self.inner.setdefault(test, {}).setdefault(event["within"], []).append(event)
@@ -75,6 +78,7 @@ class Trace:
                 self.tests[test].append(event)
                 self.note(event, test)
                 remember(event, files, states)
+                keep(event, settings)
 
     def define(self, event: Any) -> None:
         """Keep a definition."""
@@ -112,6 +116,20 @@ class Trace:
         return sorted(needed)
 
 
+def keep(event: Any, settings: Dict[str, Any]) -> None:
+    """Keep the events that set what outlasts a test: the environment, the working directory, patches."""
+    if event["e"] == "cwd":
+        settings["cwd"] = event
+    elif event["e"] == "env":
+        for name, value in event["changes"].items():
+            settings["env " + name] = {"e": "env", "changes": {name: value}}
+    elif event["e"] == "patch":
+        key = "patch %s %s" % (json.dumps(event["target"], sort_keys=True), event["name"])
+        settings.pop(key, None)
+        if not event.get("undo"):
+            settings[key] = event
+
+
 def references(value: Any) -> List[int]:
     """Return the calls that a value or an event refers to."""
     found: List[int] = []
@@ -135,7 +153,7 @@ class Agent:
         self.job, self.trace, self.out = job, trace, out
         from _caliper_agent import values, world
 
-        self.files = world.Files(job["roots"], values.sha256)
+        self.files = world.Files(job["roots"], values.sha256, values.Templates(job["templates"]))
         self.files.scan()
         self.asking: Tuple[int, Any] = (0, None)
 
@@ -323,6 +341,8 @@ class Agent:
         replayer = Replayer({**self.job, "skip": skip}, self.trace, self.files, emit, self.ask)
         watch_files(replayer.files)
         os.chdir(self.job["roots"]["work"])
+        for event in self.trace.settings.get(test, ()):
+            replayer.run(event)
         if inner:
             files, states = self.trace.starts.get(test, ({}, {}))
             kept = {name: entry for name, entry in files.items() if not name.startswith("{tmp}/")}

@@ -169,13 +169,11 @@ class Makers:
         """Set the attributes that an object has here to their recorded values; objects in it are kept and brought too."""
         for name, value in state.items():
             now = getattr(obj, name, Missing)
-            if now is Missing:
-                continue
             if isinstance(value, dict) and "$new" in value and self.player.is_subjects(type(now)):
                 self.bring(decoder, now, value.get("state", {}))
                 continue
             try:
-                if canonical(self.player.look(now)) != canonical(value):
+                if now is Missing or canonical(self.player.look(now)) != canonical(value):
                     setattr(obj, name, decoder.decode(value))
             except (AttributeError, TypeError, Missing):
                 continue

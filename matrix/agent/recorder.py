@@ -91,7 +91,7 @@ class Recorder:
         self.stored: Dict[str, bool] = {}
         self.known = Known()
         self.snapshots = Snapshots(self)
-        self.files = world.Files(config["roots"], self.snapshots.store)
+        self.files = world.Files(config["roots"], self.snapshots.store, self.templates)
         self.dirty = True
         self.environ = dict(os.environ)
         self.cwd = os.getcwd()

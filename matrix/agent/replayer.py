@@ -53,7 +53,7 @@ class Replayer:
         self.makers = Makers(self)
         self.decoder = Decoder(self.templates, self.makers.hook, trace.blobs)
         self.results: Dict[int, Result] = {}
-        self.files = world.Files(job["roots"], sha256)
+        self.files = world.Files(job["roots"], sha256, self.templates)
         self.files.stamps, self.files.entries = files.stamps.copy(), files.entries.copy()
         self.services: List[str] = job.get("services", [])
         self.skip: Dict[str, str] = job.get("skip", {})
@@ -153,7 +153,7 @@ class Replayer:
         if event.get("undo"):
             self.undo(target, name)
             return
-        old = inspect.getattr_static(target, name, MISSING) if not has_own(target, name) else own(target, name)
+        old = vars(target)[name] if has_own(target, name) else MISSING
         try:
             if event.get("deleted"):
                 delattr(target, name)
@@ -163,7 +163,7 @@ class Replayer:
             return
         except Stop:
             return
-        self.patches.append((target, name, old if has_own(target, name) else MISSING))
+        self.patches.append((target, name, old))
 
     def undo(self, target: Any, name: str) -> None:
         """Put an attribute back as it was before its patches."""
@@ -684,11 +684,6 @@ def is_plain(value: Json) -> bool:
             return False
         return all(is_plain(item) for item in value.values())
     return True
-
-
-def own(target: Any, name: str) -> Any:
-    """Return an attribute as the object's own namespace has it."""
-    return vars(target)[name]
 
 
 def has_own(target: Any, name: str) -> bool:

@@ -246,7 +246,7 @@ class Encoder:
         if kind is tuple:
             return {"$tuple": self.many(obj, depth)}
         if kind is dict:
-            if all(type(key) is str and not key.startswith("$") for key in obj):
+            if all(type(key) is str and key[:1] != "$" and self.templates.hide(key) is None for key in obj):
                 return {key: self.encode(item, depth + 1) for key, item in obj.items()}
             return {"$dict": [[self.encode(key, depth + 1), self.encode(obj[key], depth + 1)] for key in list(obj)]}
         if kind is set or kind is frozenset:

@@ -6,6 +6,8 @@ import os
 import stat
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+from .values import Templates
+
 # What holds no data of a test: caches, environments, histories, pytest's lock with its process id.
 SKIPPED = {".lock", "__pycache__", ".git", ".hg", ".nox", ".tox", ".venv", "venv", "node_modules", ".mypy_cache", ".ruff_cache",
                    ".pytest_cache", ".hypothesis", ".cache"}  # fmt: skip
@@ -13,8 +15,10 @@ SKIPPED = {".lock", "__pycache__", ".git", ".hg", ".nox", ".tox", ".venv", "venv
 SKIPPED_SUFFIXES = (".pyc", ".pyo", ".py")
 MAX_FILE = 64 << 20
 MAX_FILES = 20_000
+# A longer file is not searched for what names this machine.
+MAX_TEXT = 1 << 18
 
-# What a file is: ("dir",), ("link", target) or ("file", sha256, executable).
+# What a file is: ("dir",), ("link", target), ("file", sha256, executable) or ("text", sha256 of a template, executable).
 Entry = Tuple[Any, ...]
 Stamp = Tuple[int, int, int, int, int]
 
@@ -35,8 +39,9 @@ def may_change(event: str, args: Any) -> bool:
 class Files:
     """The files below some folders, by ``{name}/relative/path``; contents are read only where something changed."""
 
-    def __init__(self, roots: Dict[str, str], store: Any) -> None:
-        """Make one; ``store(bytes)`` keeps a content and returns its digest."""
+    def __init__(self, roots: Dict[str, str], store: Any, templates: Templates) -> None:
+        """Make one; ``store(bytes)`` keeps a content and returns its digest, ``templates`` are hidden in texts."""
+        self.templates = templates
         self.roots = {name: os.path.realpath(path) for name, path in roots.items()}
         self.store = store
         self.stamps: Dict[str, Stamp] = {}
@@ -109,9 +114,20 @@ class Files:
             if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
                 return None
             with open(path, "rb") as file:
-                return ("file", self.store(file.read()), bool(status.st_mode & 0o100))
+                return self.content(file.read(), bool(status.st_mode & 0o100))
         except OSError:
             return None
+
+    def content(self, data: bytes, executable: bool) -> Entry:
+        """Return the entry of a regular file; a text that names this machine is stored as a template."""
+        if len(data) <= MAX_TEXT and b"\0" not in data:
+            try:
+                template = self.templates.hide(data.decode("utf-8"))
+            except UnicodeDecodeError:
+                template = None
+            if template is not None:
+                return ("text", self.store(template.encode("utf-8")), executable)
+        return ("file", self.store(data), executable)
 
     def locate(self, name: str) -> str:
         """Return the path of ``{root}/relative/path``, which may not leave its root.
@@ -170,8 +186,9 @@ class Files:
                 continue
             if os.path.isdir(path) or os.path.islink(path):
                 remove(path)
+            data = load(entry[1])
             with open(path, "wb") as file:
-                file.write(load(entry[1]))
+                file.write(self.templates.show(data.decode("utf-8")).encode("utf-8") if entry[0] == "text" else data)
             os.chmod(path, 0o755 if entry[2] else 0o644)
 
 

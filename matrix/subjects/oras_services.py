@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from matrix.registry import Registry
 from matrix.services import Service, Services
@@ -22,25 +23,27 @@ class RegistryService(Service):
 
     def snapshot(self) -> object:
         """Return the state: the names of what is there."""
-        return {"repositories": self.registry.snapshot()["repositories"]}
+        return {name: part for name, part in self.registry.snapshot().items() if name != "generation" and part}
 
     def contents(self, state: object) -> dict[str, bytes]:
         """Return the blobs of a state, by digest."""
         return {digest: self.registry.read_blob(digest) for digest in digests(state)}
 
-    def restore(self, state: object, contents: dict[str, bytes]) -> None:
+    def restore(self, state: Any, contents: dict[str, bytes]) -> None:
         """Bring the registry into a state."""
         for digest in digests(state):
             if digest in contents:
                 self.registry.add_blob(contents[digest])
-        self.registry.restore({"generation": 0, **state})  # type: ignore[arg-type]
+        self.registry.restore({"generation": 0, "repositories": {}, **state})  # type: ignore[dict-item,typeddict-item]
 
 
-def digests(state: object) -> list[str]:
+def digests(state: Any) -> list[str]:
     """Return the digests that a state names."""
     found: set[str] = set()
-    for repository in state["repositories"].values():  # type: ignore[index]
+    for repository in state.get("repositories", {}).values():
         found |= {*repository["manifests"], *repository["blobs"]}
+    for upload in state.get("uploads", {}).values():
+        found |= {upload["content"]} if "content" in upload else set()
     return sorted(found)
 
 

@@ -104,7 +104,7 @@ def test_members_of_dependencies_are_inherited() -> None:
     """A base class outside the release is read where it is installed; the standard library is."""
     names = names_of("inherited")
     assert signature(names, "inherited.Mapping.get") == "(self, key, default=None)"
-    answer = names.resolve("inherited.Mapping.get")
+    answer = names.resolve("inherited.Mapping.values")
     assert isinstance(answer, Found)
     assert answer.owner is not None
     assert answer.owner.definition is not None
@@ -390,3 +390,52 @@ def test_what_is_made_at_run_time_has_no_signature() -> None:
     names = names_in("import functools\ndef f(a, b): pass\ng = functools.partial(f, 1)\nh = make()\n")
     assert signature(names, "subject.g") == "unknown: subject.g is made at run time: functools.partial(f, 1)"
     assert signature(names, "subject.h") == "unknown: subject.h is made at run time: make()"
+
+
+# What is odd
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("f = len", "(obj, /)"),
+        ("f = dict", "unknown: dict is built in and tells no signature"),
+        ("class f(dict): pass", "unknown: dict is built in and tells no signature"),
+        ("class M(type):\n def __call__(cls): pass\nclass f(metaclass=M): pass", "unknown: subject.f has a metaclass"),
+        ("class f(UnknownBase): pass", "unknown: subject.f inherits from UnknownBase, which is not known"),
+        ("class f(make()): pass", "unknown: subject.f inherits from make(), which is not known"),
+        ("import typing\nclass f(typing.NamedTuple):\n a: int\n b: int = 2", "(a, b=2)"),
+        ("@decorators[0]\ndef f(a): pass", "unknown: signature unknown: decorated with @decorators[0]"),
+        ("@magic\nclass f: pass", "unknown: signature unknown: subject.f is decorated with @magic"),
+        ("import functools\n@functools.total_ordering\nclass f:\n def __init__(self, a): pass", "(a)"),
+        (
+            "import functools\n@functools.wraps(gone)\ndef f(*a): pass",
+            "unknown: signature unknown: decorated with @functools.wraps(gone)",
+        ),
+        ("import os as f", "unknown: os is a module"),
+        ("def f(a): pass\nf = staticmethod(f)", "unknown: subject.f is made at run time: staticmethod(f)"),
+        ("class C:\n def g(self, a): pass\nf = C().g", "unknown: subject.f is made at run time: C().g"),
+    ],
+)
+def test_odd_things(text: str, expected: str) -> None:
+    """Builtins, metaclasses, computed bases and decorators: told as far as reading tells."""
+    assert signature(names_in(text), "subject.f") == expected
+
+
+def test_attributes_of_instances_and_of_object() -> None:
+    """What methods set on ``self`` and what every object has is there."""
+    names = names_in("class C:\n def __init__(self): self.x = 1\n")
+    for name in ("x", "__init__", "__class__", "__repr__"):
+        assert isinstance(names.resolve(f"subject.C.{name}"), Found)
+    assert isinstance(names.resolve("subject.C.y"), Missing)
+    assert isinstance(names.resolve("subject.C.__init__.z"), Unknown)
+
+
+def test_path_into_nothing() -> None:
+    """A package that is neither the release's nor installed is unknown, a module that the release lacks is missing."""
+    names = names_in("")
+    assert isinstance(names.resolve("no_such_package.thing"), Unknown)
+    assert isinstance(names.resolve("no_such_package:thing"), Unknown)
+    assert isinstance(names.resolve("subject.inner:thing"), Missing)
+    assert isinstance(names.resolve("json.decoder.JSONDecoder"), Found)
+    assert isinstance(names.resolve("json.no_such_name"), Unknown)

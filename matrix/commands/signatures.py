@@ -28,11 +28,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_subject_options(parser, EXAMPLES)
     parser.add_argument("--releases", metavar="V,V", help="only these (default: all in the list)")
     parser.add_argument("--downloads", type=Path, metavar="FOLDER", help="where wheels and sdists are kept")
-    parser.add_argument("--jobs", type=_jobs, metavar="N", help="processes that read (default: one a processor)")
+    parser.add_argument("--jobs", type=positive, metavar="N", help="processes that read (default: one a processor)")
     parser.add_argument("--json", action="store_true", help="print all that is known of the releases as JSON")
 
 
-def _jobs(text: str) -> int:
+def positive(text: str) -> int:
+    """Return a number of processes, or raise ValueError."""
     number = int(text)
     if number < 1:
         raise ValueError(text)

@@ -431,7 +431,7 @@ class Recorder:
 
     def resumes(self, token: Token, value: Any) -> None:
         """Note what was sent, and what the caller changed meanwhile."""
-        if token.script is None:
+        if token.script is None and not token.inner:
             self.changes(token.sink)
             if value is not None:
                 token.event["sent"] = self.snapshots.argument(value)

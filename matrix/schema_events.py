@@ -44,6 +44,8 @@ USAGES = ("none", "checked", "whole")
 OPERATORS = {*evaluate.OPERATORS, "and", "or"}
 CHECK_FUNCTIONS = {*FUNCTIONS, "Path", "os.listdir", *(f"os.path.{name}" for name in PATH_FUNCTIONS)}
 SLICE = 3
+OUTCOME: dict[str, Any] = {"return": object, "yield": object, "raise": dict, "closed": bool}
+EFFECTS: dict[str, Any] = {"files": dict, "env": dict, "cwd": object, "services": dict}
 FILE, LINK = len(("file", "digest", "executable")), len(("link", "target"))
 # What the subject must be reached by: nothing else may be called.
 RECEIVERS = {"$ref", "$inst", "$class", "$symbol", "$make", "$new", "$bound", "$opaque"}
@@ -186,8 +188,7 @@ class Line(Values):
 
     def outcome(self, outcome: Json, kinds: Kinds) -> None:
         """Check what a call gave."""
-        optional = {"return": object, "yield": object, "raise": dict, "closed": bool}
-        fields("an outcome", outcome, {}, optional)
+        fields("an outcome", outcome, {}, OUTCOME)
         if len(outcome) != 1 or outcome.get("closed") is False:
             refuse("an outcome must be one of return, yield, raise, closed")
         if "raise" in outcome:
@@ -197,12 +198,13 @@ class Line(Values):
 
     def surroundings(self, line: Json) -> None:
         """Check what a call did around it."""
-        effects = line.get("effects", {})
-        fields("effects", effects, {}, {"files": dict, "env": dict, "cwd": object, "services": dict})
-        self.file_changes(effects.get("files", {}))
-        self.variables(effects.get("env", {}))
-        self.text("a working directory", effects.get("cwd", ""))
-        self.service_states(effects.get("services", {}))
+        effects = line.get("effects")
+        if effects is not None:
+            fields("effects", effects, {}, EFFECTS)
+            self.file_changes(effects.get("files", {}))
+            self.variables(effects.get("env", {}))
+            self.text("a working directory", effects.get("cwd", ""))
+            self.service_states(effects.get("services", {}))
         for called in line.get("mocks", ()):
             fields("a call of a mock", called, {"mock": int, "name": str, "args": list, "kwargs": dict})
             self.definitions.add(("mock", ident("the number of a mock", called["mock"])))

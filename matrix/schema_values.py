@@ -21,6 +21,7 @@ SYMBOL = re.compile(r"[^\s:]{1,500}:[^\n\0]{0,1000}")
 PATH = re.compile(r"[^\W\d]\w*(?:\.\w+)*:(?:(?:[^\W\d]\w*|<lambda>)(?:\.(?:[^\W\d]\w*|<lambda>))*)?")
 NAME = re.compile(r"[^\W\d]\w*")
 TEMPLATE = re.compile(r"(?:[^{}]++|\{\{|\}\}|\{[^\W\d]\w*\})*+")
+ARGUMENT: dict[str, Any] = {"name": str, "form": str, "value": object}
 FORMS = ("positional", "keyword", "defaulted", "unknown")
 DICTIONARY_PAIR, PATH_STEP = 2, 2
 
@@ -42,21 +43,28 @@ def fields(
     Raises:
         Invalid: it has not; the reason begins with ``where``.
     """
-    optional = optional or {}
     if not isinstance(value, dict):
         refuse(f"{where} must be an object")
-    for name in required:
+    for name, kind in required.items():
         if name not in value:
             refuse(f"{where} without {name!r}")
+        item = value[name]
+        if type(item) is not kind:  # on the way of each release: the common case first
+            of_type(where, name, item, kind)
+    if len(value) == len(required):
+        return
     for name, item in value.items():
-        kind = required.get(name) or optional.get(name)
-        if type(item) is kind:
-            continue
-        if kind is None:
-            refuse(f"{where} with the unknown key {shown(name)}")
-        # To Python, true is a number.
-        if not isinstance(item, kind) or (isinstance(item, bool) and kind is int):
-            refuse(f"{where}: {shown(name)} is of the wrong type")
+        if name not in required:
+            kind = (optional or {}).get(name)
+            if kind is None:
+                refuse(f"{where} with the unknown key {shown(name)}")
+            of_type(where, name, item, kind)
+
+
+def of_type(where: str, name: str, item: Json, kind: Any) -> None:  # noqa: ANN401 # as isinstance takes it
+    """Check the type of a field; to Python, true is a number, but not to a trace."""
+    if not isinstance(item, kind) or (isinstance(item, bool) and kind is int):
+        refuse(f"{where}: {shown(name)} is of the wrong type")
 
 
 def shown(value: Json) -> str:
@@ -140,15 +148,15 @@ class Values:
     def value(self, value: Json, depth: int, kinds: "Kinds") -> None:
         """Check a value that stands inside ``depth`` others."""
         if isinstance(value, dict):
-            kind = next((key for key in value if key.startswith("$")), None)
-            if kind is None:
-                for item in value.values():
-                    self.value(item, depth + 1, kinds)
-                return
-            check = kinds.get(kind)
-            if check is None:
-                refuse(f"the value {shown(kind)} is not known here")
-            check(self, value, depth + 1, kinds)
+            for key in value:
+                if key.startswith("$"):
+                    check = kinds.get(key)
+                    if check is None:
+                        refuse(f"the value {shown(key)} is not known here")
+                    check(self, value, depth + 1, kinds)
+                    return
+            for item in value.values():
+                self.value(item, depth + 1, kinds)
         elif isinstance(value, list):
             for item in value:
                 self.value(item, depth + 1, kinds)
@@ -276,7 +284,7 @@ class Values:
     def arguments(self, arguments: Json, depth: int) -> None:
         """Check the arguments of a call, with their forms."""
         for argument in arguments:
-            fields("an argument", argument, {"name": str, "form": str, "value": object})
+            fields("an argument", argument, ARGUMENT)
             one_of("the form of an argument", argument["form"], FORMS)
             self.value(argument["value"], depth, ARGUMENTS)
 

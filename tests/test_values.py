@@ -100,7 +100,9 @@ def test_round_trip(obj: Anything) -> None:
 @SOME
 def test_sets_are_sorted(items: set[Any]) -> None:
     """Equal sets have equal values, in whatever order they were filled."""
-    again = {item for item in sorted(items, key=repr, reverse=True)}
+    again = set()
+    for item in sorted(items, key=repr, reverse=True):
+        again.add(item)
     assert canonical(encode(items)[0]) == canonical(encode(again)[0])
 
 

@@ -16,7 +16,11 @@ from matrix.suite.server import Answer, kill_all
 from matrix.suite.stage import Selection, Stage
 
 INSTALL_ERROR = "install-error"
-CODE = [Path(__file__), *sorted((Path(__file__).parent / "suite").glob("*.py"))]
+CODE = [
+    Path(__file__),
+    *sorted(Path(__file__).parent.glob("suite/*.py")),
+    Path(__file__).with_name("agent") / "network.py",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -97,12 +101,14 @@ def find_release(stage: Stage, selected: Mapping[str, Selection], release: str, 
     except InstallError as error:
         reason = (INSTALL_ERROR, error.reason)
         return [Ending(part, dict.fromkeys(selected[part.profile].tests, reason), {}) for part in parts]
-    with stage.serve(there) as server:
-        for part in missing:
+    warm: list[str] = []
+    for part in missing:
+        with stage.serve(there, warm) as server:
             answer = stage.run(server, part.profile, selected[part.profile], tolerant=part.tolerant)
-            ending = complete(part, selected[part.profile].tests, answer)
-            remember(stage.cache, ending, inputs)
-            found.append(ending)
+        warm = warm or stage.besides(answer.modules)
+        ending = complete(part, selected[part.profile].tests, answer)
+        remember(stage.cache, ending, inputs)
+        found.append(ending)
     return found
 
 

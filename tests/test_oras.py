@@ -13,7 +13,8 @@ from matrix.scoring import Case, compare, passing_tests, read_cases
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results" / "oras"
 RECORDED = "0.2.43"
-# Tests of the latest suite that pass, counted by hand with docker-registry as the service.
+# Tests of the latest suite that pass, counted by hand with docker-registry as the service: those that ask ghcr.io,
+# which a registry of ours stands for, could not be counted.
 PASSING = {
     "0.0.0": 0,
     "0.0.1": 10,
@@ -29,6 +30,7 @@ PASSING = {
     "0.2.42": 65,
     "0.2.43": 67,
 }
+ASK_GHCR = ("test_get_many_tags", "test_ssl_")
 GRADINGS = {"gated": ("tests.csv", "truth.csv"), "ungated": ("tests-ungated.csv", "truth-tolerant.csv")}
 
 
@@ -42,14 +44,15 @@ def truth() -> dict[Case, str]:
 @pytest.mark.parametrize("release", PASSING)
 def test_as_many_tests_pass_as_were_counted(truth: dict[Case, str], release: str) -> None:
     """On each release that was counted by hand."""
-    counts = Counter(outcome for case, outcome in truth.items() if case.release == release)
+    asked = [case for case in truth if any(name in case.test for name in ASK_GHCR)]
+    counts = Counter(truth[case] for case in truth if case.release == release and case not in asked)
     assert counts["passed"] == PASSING[release]
 
 
 def test_all_releases_have_a_truth(truth: dict[Case, str]) -> None:
-    """56 releases, 70 tests each, and no outcome but those of pytest."""
+    """56 releases, 74 tests each, and no outcome but those of pytest."""
     assert len({case.release for case in truth}) == 56
-    assert len({case.test for case in truth}) == 70
+    assert len({case.test for case in truth}) == 74
     assert set(truth.values()) == {"passed", "failed", "error", "skipped"}
 
 

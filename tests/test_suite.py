@@ -1,6 +1,7 @@
 """Running a suite's files in an environment, test by test."""
 
 import os
+import socket
 import sys
 import textwrap
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from matrix.services import Control, Service
 from matrix.suite.folder import copy_suite, tolerate_imports
 from matrix.suite.server import Answer, Job, SuiteError, SuiteServer, kill_all
 
@@ -290,6 +292,79 @@ def alive(process: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_connections_stay_on_this_machine(run: Run) -> None:
+    """A name of a service leads to loopback, every other name and address is refused."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        source = f"""
+            import pytest, socket
+            def test_redirected():
+                with socket.create_connection(("registry.example", 443), 5) as link:
+                    assert link.getpeername() == ("127.0.0.1", {port})
+            def test_refused():
+                with pytest.raises(OSError): socket.create_connection(("other.example", 443), 5)
+                with pytest.raises(OSError): socket.create_connection(("192.0.2.1", 443), 5)
+        """
+        answer = run({"test_a.py": source}, redirects={"registry.example:443": f"127.0.0.1:{port}"})
+    assert outcomes(answer) == {"test_redirected": "passed", "test_refused": "passed"}
+
+
+class Counter(Service):
+    """A service whose state is a number, which tests raise by connecting to nothing but a file."""
+
+    def __init__(self, path: Path) -> None:
+        """Keep the number in a file."""
+        self.path = path
+
+    def generation(self) -> int:
+        """Return the number."""
+        return int(self.path.read_text())
+
+    def snapshot(self) -> object:
+        """Return the number as the state."""
+        return {"count": self.generation()}
+
+    def contents(self, state: object) -> dict[str, bytes]:  # noqa: ARG002
+        """Return nothing: the state is all."""
+        return {}
+
+    def restore(self, state: Any, contents: dict[str, bytes]) -> None:  # noqa: ANN401, ARG002
+        """Set the number."""
+        self.path.write_text(str(state["count"]))
+
+
+RAISES = """
+    from pathlib import Path
+    def count(amount):
+        path = Path("../count")
+        path.write_text(str(int(path.read_text()) + amount))
+        return int(path.read_text())
+    def test_a(): assert count(STEP) == 1
+    def test_b(): assert count(1) == 2
+"""
+
+
+def test_each_test_begins_with_the_state_that_it_had(run: Run, tmp_path: Path) -> None:
+    """States are read before each test of one run, and set before each test of another: a failure stays its own."""
+    (tmp_path / "count").write_text("0")
+    counter = Counter(tmp_path / "count")
+    with Control({"counter": counter}, tmp_path) as control:
+        asked = {"control": control.address, "services": ["counter"]}
+        first = run({"test_a.py": RAISES.replace("STEP", "1")}, **asked)
+        assert list(first.states.values()) == [{"counter": {"count": 0}}, {"counter": {"count": 1}}]
+        second = run({"test_a.py": RAISES.replace("STEP", "5")}, **asked, states=first.states)
+    assert outcomes(second) == {"test_a": "failed", "test_b": "passed"}
+
+
+def test_services_that_do_not_answer_are_no_result(run: Run, tmp_path: Path) -> None:
+    """The run is an error of ours, not a failure of tests."""
+    (tmp_path / "count").write_text("0")
+    with Control({"counter": Counter(tmp_path / "count")}, tmp_path) as control:
+        asked = {"control": control.address, "services": ["counter"], "states": {"test_a.py::test_a": {"other": 1}}}
+        with pytest.raises(SuiteError, match="the services could not be asked or set"):
+            run({"test_a.py": RAISES}, **asked)
 
 
 TOLERANT = '''

@@ -107,8 +107,7 @@ def measure(stage: Stage, package: Package, profiles: Sequence[str]) -> Baseline
             modules |= set(answer.modules)
             for file, lines in answer.reached.items():
                 reached.setdefault(os.path.relpath(file, package.site), set()).update(lines)
-    suite = stage.subject.suite.split("/")
-    kept = sorted(name for name in modules if name.partition(".")[0] not in {*package.modules, *suite, "__main__"})
+    kept = stage.besides(modules)
     return Baseline(
         selected, states, frozenset(passing), {file: frozenset(lines) for file, lines in reached.items()}, tuple(kept)
     )

@@ -88,6 +88,7 @@ class Answer:
         self.modules: set[str] = set()
         self.reached: dict[str, set[int]] = {}
         self.states: dict[str, Any] = {}
+        self.trouble = ""
 
     def as_json(self) -> str:
         """Return the line that is the answer."""
@@ -99,6 +100,7 @@ class Answer:
                 "modules": sorted(self.modules),
                 "reached": {name: sorted(lines) for name, lines in self.reached.items()},
                 "states": self.states,
+                "trouble": self.trouble,
             }
         )
 
@@ -112,6 +114,8 @@ class Answer:
             self.uncollected[values[0]] = values[1]
         elif event == "states":
             self.states[values[0]] = values[1]
+        elif event == "trouble":
+            self.trouble = values[0]
         elif event == "modules":
             self.modules.update(values[0])
         elif event == "reached":
@@ -150,7 +154,7 @@ def run_job(job: dict[str, Any]) -> str:
     answer = Answer()
     for files in [job["files"]] if job["together"] else [[file] for file in job["files"]]:
         left = run_part(job, files, answer)
-        while left:
+        while left and not answer.trouble:
             left = run_part(job, left, answer)
     return answer.as_json()
 

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -212,7 +213,11 @@ class Reporter:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Say which test begins, and start its clock."""
         self.say("start", nodeid)
-        states = self.control.prepare(nodeid)
+        try:
+            states = self.control.prepare(nodeid)
+        except (OSError, ValueError) as error:
+            self.say("trouble", f"the services could not be asked or set ({error})")
+            raise
         if states:
             self.say("states", nodeid, states)
         self.set_timers(self.limit)
@@ -244,6 +249,14 @@ def last_line(longrepr: Any) -> str:
     return (errors or str(longrepr).splitlines() or [""])[-1][:300]
 
 
+def load_network() -> Any:
+    """Return the agent's module that keeps a process on this machine, which imports nothing of ours either."""
+    path = Path(__file__).resolve().parents[1] / "agent" / "network.py"
+    module = type(sys)("inside_network")
+    importlib.machinery.SourceFileLoader("inside_network", str(path)).exec_module(module)
+    return module
+
+
 def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
     """Run pytest on ``arguments`` in this process, as ``job`` says, and write events to ``stream``."""
     os.chdir(job["folder"])
@@ -260,6 +273,9 @@ def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
     control = Control(job["control"], job["services"], job["states"])
     reporter = Reporter(stream, job["test_limit"], control)
     VirtualSleep().install()
+    network = load_network()
+    network.redirect(socket, job["redirects"])
+    network.guard()
     reach = Reach(job["reach"])
     if reach.folders:
         reach.start()

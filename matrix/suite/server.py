@@ -32,6 +32,7 @@ class Job:
     the folders of ``reach`` are reported; ``limit`` is the seconds for a file, ``test_limit`` the seconds of CPU for a
     test (by the clock it may take four times as long). ``files`` that are run ``together`` share a process.
 
+    Connections to the names in ``redirects`` (``host:port``) lead elsewhere, all others off this machine are refused.
     ``services`` are asked at the socket ``control``: before each test their states are read, or set to what ``states``
     says that the test had.
     """
@@ -47,6 +48,7 @@ class Job:
     limit: float = 300.0
     test_limit: float = 30.0
     together: bool = False
+    redirects: Mapping[str, str] = field(default_factory=dict)
     control: str = ""
     services: Sequence[str] = ()
     states: Mapping[str, Mapping[str, Any]] | None = None
@@ -126,7 +128,7 @@ class SuiteServer:
         """Run a job and return what it gave.
 
         Raises:
-            SuiteError: the process has died; the message has its last words.
+            SuiteError: the process has died, or the services are not to be had; the message has the last words.
         """
         assert self.process.stdin is not None  # noqa: S101 (told to mypy)
         assert self.process.stdout is not None  # noqa: S101
@@ -139,6 +141,8 @@ class SuiteServer:
         if not line:
             raise SuiteError(self.python, self.last_words())
         answer = json.loads(line)
+        if answer["trouble"]:
+            raise SuiteError(self.python, answer["trouble"])
         return Answer(
             tuple(answer["collected"]),
             {test: (outcome, reason) for test, (outcome, reason) in answer["outcomes"].items()},

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,11 @@ class Stage:
             warm=warm,
         )
 
+    def besides(self, modules: Iterable[str]) -> list[str]:
+        """Return the modules that are neither the subject's nor its suite's: what a server may import beforehand."""
+        own = {*self.subject.modules, *self.subject.suite.split("/"), "__main__"}
+        return sorted(name for name in modules if name.partition(".")[0] not in own)
+
     def source(self) -> Path:
         """Return the folder of the suite's files, as the recorded release brings them.
 
@@ -152,6 +157,7 @@ class Stage:
                 reach=[f"{reach}{os.sep}"] if reach else [],
                 test_limit=test_limit,
                 together=together,
+                redirects=dict(services.redirects),
                 control=control.address if states else "",
                 services=sorted(services.services),
                 states=states.tests or None if states else None,

@@ -1,19 +1,15 @@
 """What changed between two releases, from their signatures alone."""
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from matrix.likeness import Body, Item, follow, kind_of
 from matrix.signatures import model
 from matrix.signatures.callables import Signature, signature_of
 from matrix.signatures.lookup import Namespace
-from matrix.signatures.model import Definition, Parameter
+from matrix.signatures.model import Parameter
 from matrix.signatures.modules import Found, Missing
 
-Body = Callable[[str], str]
-# Two bodies are of one function if this share of their lines is the same; measured on oras' own renamings, which lie
-# above 0.8, while functions of one module that have nothing to do with each other stay below 0.5.
-LIKE = 0.65
 TESTS = {"tests", "test", "conftest"}
 SHOWN_KINDS = {model.FUNCTION, model.LAMBDA, model.CLASS, model.ATTRIBUTE}
 
@@ -32,26 +28,6 @@ class Change:
     breaking: bool = False
     guess: bool = False
     tests: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """Something with a name of its own in a release."""
-
-    path: str
-    found: Found
-
-    @property
-    def definition(self) -> Definition:
-        """Its definition."""
-        if self.found.definition is None:  # modules are no items
-            raise TypeError(self.path)
-        return self.found.definition
-
-    @property
-    def owner(self) -> str:
-        """The path of the class or module that it stands in."""
-        return self.path.rpartition(".")[0]
 
 
 def items(names: Namespace) -> dict[str, Item]:
@@ -109,7 +85,7 @@ def compare(before: Namespace, after: Namespace, body: Body) -> list[Change]:
     old, new = items(before), items(after)
     gone = {path: item for path, item in old.items() if is_absent(after, path)}
     fresh = {path: item for path, item in new.items() if is_absent(before, path)}
-    followed = _follow(gone, fresh, body)
+    followed = follow(gone, fresh, body)
     changes: list[Change] = []
     for path, item in old.items():
         if item.owner in gone and item.owner not in followed:
@@ -163,7 +139,7 @@ def _inside(before: Namespace, after: Namespace, item: Item, target: Item) -> li
     old, new = item.definition, target.definition
     if before.follow(item.found) != item.found:
         return []
-    kinds = [_kind(old), _kind(new)]
+    kinds = [kind_of(old), kind_of(new)]
     if kinds[0] != kinds[1]:
         return [Change("kind", item.path, f"was {kinds[0]}, is {kinds[1]}", breaking=True)]
     changes = []
@@ -179,13 +155,6 @@ def _inside(before: Namespace, after: Namespace, item: Item, target: Item) -> li
     if isinstance(signatures[0], Signature) and isinstance(signatures[1], Signature):
         changes += parameter_changes(item.path, signatures[0].parameters, signatures[1].parameters)
     return changes
-
-
-def _kind(definition: Definition) -> str:
-    """Return what a thing is to those who use it."""
-    if definition.kind in {model.FUNCTION, model.LAMBDA}:
-        return str(definition.access)
-    return definition.kind
 
 
 def _bases(before: Namespace, after: Namespace, item: Item, target: Item) -> list[Change]:
@@ -274,62 +243,6 @@ def _parameter(path: str, old: Parameter, new: Parameter) -> list[Change]:
         return [*changes, Change("parameter required", path, f"{new.name} was optional ({old.default})", breaking=True)]
     was = "was required" if old.default is None else f"was {old.default}"
     return [*changes, Change("default", path, f"{new.name}={new.default} {was}")]
-
-
-# What became of what is gone
-
-
-def _follow(gone: Mapping[str, Item], fresh: Mapping[str, Item], body: Body) -> dict[str, Item]:
-    """Return where items went that are not where they were: elsewhere under the same name, or under a like one."""
-    followed: dict[str, Item] = {}
-    left = dict(fresh)
-    for path, item in gone.items():
-        if item.owner in gone:
-            continue
-        same_name = [
-            other
-            for other in left.values()
-            if other.definition.name == item.definition.name and other.owner not in fresh
-        ]
-        near = [other for other in left.values() if other.owner == item.owner]
-        best = _likest(item, [*same_name, *near], gone, fresh, body)
-        if best:
-            followed[path] = left.pop(best.path)
-            followed |= _members(path, best.path, gone, fresh)
-    return followed
-
-
-def _members(path: str, new_path: str, gone: Mapping[str, Item], fresh: Mapping[str, Item]) -> dict[str, Item]:
-    """Return what belongs to a class that went elsewhere, by the old paths."""
-    moved = {old: f"{new_path}{old.removeprefix(path)}" for old in gone if old.startswith(f"{path}.")}
-    return {old: fresh[new] for old, new in moved.items() if new in fresh}
-
-
-def _likest(
-    item: Item, others: Iterable[Item], gone: Mapping[str, Item], fresh: Mapping[str, Item], body: Body
-) -> Item | None:
-    scored = [(_likeness(item, other, gone, fresh, body), other.path, other) for other in others]
-    best = max(scored, key=lambda one: one[:2], default=None)
-    return best[2] if best and best[0] >= LIKE else None
-
-
-def _likeness(item: Item, other: Item, gone: Mapping[str, Item], fresh: Mapping[str, Item], body: Body) -> float:
-    old, new = item.definition, other.definition
-    if _kind(old) != _kind(new):
-        return 0.0
-    if old.kind == model.CLASS:
-        names = [
-            {path.removeprefix(f"{one.path}.") for path in all_ if path.startswith(f"{one.path}.")}
-            for one, all_ in ((item, gone), (other, fresh))
-        ]
-        together = names[0] | names[1]
-        return len(names[0] & names[1]) / len(together) if together else float(old.name == new.name)
-    if old.kind == model.ATTRIBUTE:
-        return float(old.name == new.name and old.value == new.value)
-    if old.body == new.body and (old.name == new.name or old.parameters == new.parameters):
-        return 1.0
-    texts = [[*map(str, one.parameters), *body(one.body or "").splitlines()] for one in (old, new)]
-    return difflib.SequenceMatcher(None, texts[0], texts[1], autojunk=False).ratio()
 
 
 def _same(item: Item, target: Item) -> bool:

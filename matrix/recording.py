@@ -155,7 +155,9 @@ def record_command(subject: Subject, python: str, out: Path, command: Sequence[s
     interpreter = Interpreter.ask(python)
     with scratch() as folder:
         path = f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        job = Job(subject, "default", interpreter, command, folder, Path.cwd(), {**os.environ, "PATH": path}, Services())
+        # Temporary files are part of what is recorded, so they lie where they are looked for.
+        env = {**os.environ, "PATH": path, "TMPDIR": str(folder / "tmp")}
+        job = Job(subject, "default", interpreter, command, folder, Path.cwd(), env, Services())
         return job.record(out)
 
 
@@ -228,7 +230,7 @@ class Job:
             "control": control,
             "redirects": dict(self.services.redirects),
             "inner": self.inner,
-            "script": "pytest" not in " ".join(self.command[:3]),
+            "script": not any(Path(part).name in ("pytest", "py.test", "unittest") for part in self.command[:3]),
             "out": str(raw / "events"),
         }
         path = self.folder / "config.json"

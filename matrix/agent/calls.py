@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import callsite, checks, probes
-from .values import Json
+from .values import Json, canonical
 
 MISSING = object()
 
@@ -75,19 +76,35 @@ class Callee:
 
     def find(self) -> None:
         """Tell constructors, methods, class methods, properties and plain functions apart."""
+        if self.is_static():
+            self.kind = "staticmethod" if self.kind == "function" else self.kind
+            return
         first = self.first()
         if first is MISSING:
             return
         if self.name in ("__init__", "__new__") and self.in_class():
             self.receiver, self.dropped = first, 1
             called = isinstance(self.target, type) or self.site.name not in ("__init__", "__new__")
-            self.kind = "constructor" if called and self.name == "__init__" else "method"
+            makes = self.name == "__init__" or not isinstance(first.__init__, types.FunctionType)
+            self.kind = "constructor" if called and makes else "method"
             return
-        for name in dict.fromkeys((self.site.name, self.name)):
+        for name in dict.fromkeys((self.site.name, self.name, self.mangled())):
             if name and self.found_on(first, name):
                 return
         if isinstance(first, type) and self.in_class() and self.definition.positional[:1] == ["cls"]:
             self.receiver, self.dropped, self.kind = first, 1, "classmethod"
+
+    def mangled(self) -> str:
+        """Return the function's name as an attribute of its class: private ones carry the class's name."""
+        private = self.name.startswith("__") and not self.name.endswith("__")
+        return "_%s%s" % (self.definition.qualname.split(".")[-2].lstrip("_"), self.name) if private and self.in_class() else self.name
+
+    def is_static(self) -> bool:
+        """Say whether the function is a static method where it is defined."""
+        found: Any = sys.modules.get(self.definition.module)
+        for part in self.definition.qualname.split("."):
+            found = inspect.getattr_static(found, part, None)
+        return isinstance(found, staticmethod) and self.name != "__new__"
 
     def in_class(self) -> bool:
         """Say whether the function stands in a class body."""
@@ -99,7 +116,7 @@ class Callee:
         for owner, kind in ((type(first), "method"), (first, "classmethod")):
             if not isinstance(owner, type):
                 continue
-            found = inspect.getattr_static(owner, name, None)
+            found = self.held(owner, name)
             if isinstance(found, property):
                 if any(leads_to(getattr(found, part), self.code) for part in ("fget", "fset", "fdel") if getattr(found, part)):
                     self.receiver, self.name, self.dropped, self.kind = first, name, 1, "property"
@@ -119,6 +136,14 @@ class Callee:
                 self.kind = kind if self.kind == "function" else self.kind
                 return True
         return False
+
+    def held(self, owner: type, name: str) -> Any:
+        """Return what a class holds by ``name``; where that is another function, what the class defines that this one stands in."""
+        found = inspect.getattr_static(owner, name, None)
+        defined = [vars(base)[name] for base in owner.__mro__ if name in vars(base)]
+        if leads_to(getattr(found, "__func__", found), self.code):
+            return found
+        return next((item for item in defined if leads_to(getattr(item, "__func__", item), self.code)), found)
 
     def row(self) -> str:
         """Return the definition path; a wrapper counts as what it wraps."""
@@ -144,7 +169,8 @@ class Callee:
             if self.name == "__init__" or not self.on_receiver():
                 made["class"] = self.owned()
             return made
-        return {"path": self.spelled() or self.home()} if "<locals>" not in self.home() else self.closure()
+        path = self.spelled() or ("" if "<locals>" in self.home() else self.home())
+        return {"path": path} if path else self.closure()
 
     def on_receiver(self) -> bool:
         """Say whether looking the name up on the receiver leads to this function (``super().f()`` does not)."""
@@ -155,11 +181,15 @@ class Callee:
 
     def constructor(self) -> Json:
         """Return how a class was reached: as spelled, or by its own home."""
-        kind = type(self.receiver)
+        kind = self.made()
         spelled = self.spelled() if self.target is kind else None
         if spelled:
             return {"path": spelled}
         return {"class": self.snapshots.argument(kind)}
+
+    def made(self) -> Any:
+        """Return the class that a constructor makes an object of."""
+        return self.receiver if self.name == "__new__" else type(self.receiver)
 
     def home(self) -> str:
         """Return ``module:qualname`` of the definition."""
@@ -173,7 +203,7 @@ class Callee:
 
     def spelled(self) -> Optional[str]:
         """Return ``module:name`` as the caller wrote it, where that leads to what was called."""
-        kind = type(self.receiver) if self.kind == "constructor" else None
+        kind = self.made() if self.kind == "constructor" else None
         if not self.site.chain or self.outer is None or not (self.matched or (kind is not None and self.target is kind)):
             return None
         found = checks.spelling(self.site.chain, self.outer)
@@ -196,20 +226,42 @@ class Callee:
         if not definition.positional:
             rest = rest[self.dropped :]
         keywords = dict(self.values.get(definition.kwarg or "", {}))
-        forms = Forms(self.site) if direct and isinstance(self.site.node, callsite.ast.Call) else Forms(None)
+        forms = Forms(self.site, self.given_receiver()) if direct and self.is_spelled() else Forms(None)
         made: List[Json] = []
         defaults = self.defaults()
         for index, name in enumerate(names):
             form = forms.of(name, index)
             if form == "unknown" and defaults.get(name, MISSING) is self.values[name]:
                 form = "defaulted"
-            made.append({"name": name, "form": form, "value": self.value(name)})
+            made.append({"name": name, "form": form, "value": self.value(name) if form != "defaulted" else self.default(name)})
         made += [{"name": definition.vararg, "form": "positional", "value": self.snapshots.argument(item)} for item in rest]
         for name in definition.kwonly:
             form = forms.of(name, None)
             made.append({"name": name, "form": "keyword" if form == "unknown" else form, "value": self.value(name)})
         made += [{"name": name, "form": "keyword", "value": self.snapshots.argument(item)} for name, item in keywords.items()]
         return made
+
+    def is_spelled(self) -> bool:
+        """Say whether the caller's call is one of this function, not of a built-in one that calls it in turn."""
+        node = self.site.node
+        if not isinstance(node, callsite.ast.Call):
+            return False
+        if self.target is None or self.matched or self.name == "__call__":
+            return self.target is not None or self.definition.kind in ("function", "lambda")
+        if isinstance(self.target, type):
+            return self.kind == "constructor"
+        return isinstance(self.target, functools.partial)
+
+    def given_receiver(self) -> int:
+        """Return 1 where the receiver was the first argument, as in ``Class.method(object)``, else 0."""
+        chain = self.site.chain
+        holder = resolve(chain[:-1], self.outer) if chain and len(chain) > 1 else None
+        return int(self.kind == "method" and isinstance(holder, type))
+
+    def default(self, name: str) -> Json:
+        """Return the value of an argument that was left out: a marker object is as good as none."""
+        value = self.value(name)
+        return None if "$opaque" in canonical(value) else value
 
     def defaults(self) -> Dict[str, Any]:
         """Return the default of each parameter that has one, where the function itself is known."""
@@ -230,9 +282,9 @@ class Callee:
 class Forms:
     """In what form each argument was given."""
 
-    def __init__(self, site: Optional[callsite.Site]) -> None:
-        """Read them off the caller's spelling; without one they are unknown."""
-        self.positional = site.positional if site else None
+    def __init__(self, site: Optional[callsite.Site], before: int = 0) -> None:
+        """Read them off the caller's spelling, ``before`` being given for the receiver; without one they are unknown."""
+        self.positional = None if site is None or site.positional is None else site.positional - before
         self.keywords = site.keywords if site else None
 
     def of(self, name: str, index: Optional[int]) -> str:
@@ -331,52 +383,3 @@ def is_constant(code: types.CodeType, names: List[str]) -> bool:
         elif instruction.opname.startswith("LOAD_FAST") and isinstance(instruction.argval, tuple) and set(instruction.argval) & set(names):
             return False
     return True
-
-
-def wrap_generated(kind: type, recorder: Any) -> None:
-    """Give a generated constructor a body of its own that has probes, under the same name and signature."""
-    function = vars(kind).get("__init__")
-    if not isinstance(function, types.FunctionType) or function.__code__.co_filename != "<string>":
-        return
-    code = function.__code__
-    names = list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
-    definition = generated_definition(recorder, kind, names, code)
-
-    @functools.wraps(function)
-    def __init__(*args: Any, **kwargs: Any) -> None:
-        values = bind(function, names, args, kwargs)
-        if values is None:
-            function(*args, **kwargs)
-            return
-        recorder.enter(definition, *values)
-        try:
-            function(*args, **kwargs)
-        except BaseException:
-            recorder.raised()
-            raise
-        recorder.leave(None)
-
-    recorder.kinds.setdefault("<string>", 0)
-    kind.__init__ = __init__  # type: ignore[misc]
-
-
-def generated_definition(recorder: Any, kind: type, names: List[str], code: types.CodeType) -> int:
-    """Define a generated constructor and return its number."""
-    arguments = callsite.ast.parse("def f(%s): pass" % ", ".join(names)).body[0]
-    recorder.counts.append(0)
-    recorder.boundary.append(0)
-    ident = len(recorder.definitions)
-    recorder.definitions.append(probes.Definition(ident, kind.__module__, kind.__qualname__ + ".__init__", arguments, "function", False))
-    return ident
-
-
-def bind(function: Any, names: List[str], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Optional[List[Any]]:
-    """Return the arguments by parameter, defaults filled in, or None where they do not bind."""
-    try:
-        bound = inspect.signature(function).bind(*args, **kwargs)
-    except TypeError:
-        return None
-    bound.apply_defaults()
-    return [bound.arguments[name] for name in names]
-
-

@@ -20,7 +20,7 @@ def start(path: str) -> None:
             config = json.load(file)
     except OSError:
         return
-    from . import probes
+    from . import generated, probes
     from .recorder import Recorder
 
     recorder = Recorder(config)
@@ -31,6 +31,8 @@ def start(path: str) -> None:
         probes.RAISED: recorder.raised,
         probes.YIELD: recorder.suspend,
         probes.RESUME: recorder.resume,
+        probes.CAUGHT: recorder.caught,
+        probes.THROUGH: recorder.through,
         probes.DID: recorder.did,
     })
     sys.meta_path.insert(0, probes.Finder(recorder.wants, recorder.compile, recorder.imported))
@@ -41,6 +43,9 @@ def start(path: str) -> None:
         from . import network
 
         network.redirect(socket, config["redirects"])
+    generated.install(recorder)
+    deepen(1 if config.get("inner") else 0)
+    spawning(recorder)
     sys.addaudithook(auditing(recorder))
     import atexit
 
@@ -115,6 +120,41 @@ def reporting(recorder: Any) -> Any:
         module.TestReport.__init__ = __init__
 
     return after
+
+
+def deepen(more: int) -> None:
+    """Leave the program as many frames as it has without the probe's own (``more`` of them), and let it see its own limit."""
+    headroom = more + (3 if sys.version_info < (3, 12) else 2)  # measured; until 3.11 calls of built-in functions count as well
+    read, change = sys.getrecursionlimit, sys.setrecursionlimit
+
+    def getrecursionlimit() -> int:
+        return read() - headroom
+
+    def setrecursionlimit(limit: int, /) -> None:
+        change(limit + headroom)
+
+    change(read() + headroom)
+    vars(sys).update(getrecursionlimit=getrecursionlimit, setrecursionlimit=setrecursionlimit)
+
+
+def spawning(recorder: Any) -> None:
+    """Tell the recorder who starts each thread; before 3.12 there is no audit event of it."""
+    import threading
+
+    for name in ("_start_new_thread", "_start_joinable_thread"):
+        start = getattr(threading, name, None)
+        if start is not None:
+            setattr(threading, name, telling(recorder, start))
+
+
+def telling(recorder: Any, start: Any) -> Any:
+    """Return a function that starts a thread and tells of it."""
+
+    def started(bootstrap: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder.guarded(recorder.spawn, getattr(bootstrap, "__self__", None))
+        return start(bootstrap, *args, **kwargs)
+
+    return started
 
 
 def auditing(recorder: Any) -> Any:

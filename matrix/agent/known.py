@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
@@ -17,15 +18,28 @@ ATOMS = (bool, int, float, type(None))
 class Entry:
     """Where an object came from: the call's id and the path from its result."""
 
-    __slots__ = ("call", "hold", "path", "seen")
+    __slots__ = ("call", "hold", "path", "seen", "strong")
 
     def __init__(self, obj: Any, call: int, path: Path, seen: Any) -> None:
         """Hold the object weakly where that is possible, so that it dies when it would."""
         self.call, self.path, self.seen = call, path, seen
+        self.strong = False
         try:
             self.hold: Any = weakref.ref(obj)
         except TypeError:
-            self.hold = lambda: obj
+            self.strong, self.hold = True, lambda: obj
+
+    def is_gone(self) -> bool:
+        """Say whether the object died, or nothing but this refers to it."""
+        return sys.getrefcount(self.hold()) <= ALONE if self.strong else self.hold() is None
+
+
+def count_alone() -> int:
+    """Return the count of references to an object that nothing but an entry holds."""
+    return sys.getrefcount(Entry([], 0, [], None).hold())
+
+
+ALONE = count_alone()
 
 
 class Known:
@@ -42,13 +56,17 @@ class Known:
         """Forget the texts of the last test, and objects that are gone."""
         self.given.clear()
         self.texts.clear()
+        self.forget_gone()
+
+    def forget_gone(self) -> None:
+        """Forget objects that are gone."""
         for entries in (self.entries, self.roots):
-            for ident in [ident for ident, entry in entries.items() if entry.hold() is None]:
+            for ident in [ident for ident, entry in entries.items() if entry.is_gone()]:
                 del entries[ident]
 
     def add(self, obj: Any, call: int, seen: Any) -> None:
         """Remember the result of a call and its parts; ``seen`` is its value as it was returned."""
-        if isinstance(obj, ATOMS) or id(obj) in self.entries and self.get(obj) is not None:
+        if type(obj) in ATOMS or id(obj) in self.entries and self.get(obj) is not None:
             return
         self.put(obj, call, [], seen)
         if hasattr(obj, "__dict__") and not isinstance(obj, type):
@@ -60,12 +78,12 @@ class Known:
 
     def put(self, obj: Any, call: int, path: Path, seen: Any) -> None:
         """Remember one object."""
-        if isinstance(obj, str):
+        if type(obj) is str:
             if len(obj) >= DISTINCTIVE and obj not in self.given:
                 self.texts.setdefault(obj, (call, path))
             if len(obj) < SHORT or obj in self.given:
                 return
-        if isinstance(obj, (bytes, *ATOMS)) or (type(obj) is tuple and not obj):
+        if type(obj) in (bytes, *ATOMS) or (type(obj) is tuple and not obj):
             return
         held = self.get(obj)
         if held is None:

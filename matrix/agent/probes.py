@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 FunctionNode = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 ENTER, LEAVE, RAISED, YIELD, RESUME, DID = "@enter", "@leave", "@raised", "@yield", "@resume", "@did"
+CAUGHT, THROUGH = "@caught", "@through"
 
 
 class Definition:
@@ -157,6 +158,24 @@ class Points(ast.NodeTransformer):
         self.generic_visit(node)
         node.value = place(probe(YIELD, node.value or ast.Constant(None)), node)
         return place(probe(RESUME, node), node)
+
+    def visit_YieldFrom(self, node: ast.YieldFrom) -> Any:
+        """Tell what another iterator yields in this one's place."""
+        self.generic_visit(node)
+        node.value = place(probe(THROUGH, node.value), node)
+        return node
+
+    def visit_Try(self, node: Any) -> Any:
+        """Tell that an exception arrived, which may have been thrown in."""
+        self.generic_visit(node)
+        if self.kind == "function":
+            return node
+        for body in [*(handler.body for handler in node.handlers), node.finalbody]:
+            if body:
+                body.insert(0, place(ast.Expr(probe(CAUGHT)), body[0]))
+        return node
+
+    visit_TryStar = visit_Try
 
 
 def probe(name: str, *arguments: ast.expr, reverse: bool = False) -> ast.Call:

@@ -22,26 +22,77 @@ from .values import Json, Templates, canonical
 from .watch import Watch
 
 LIBRARY, SUBJECT, SUITE = 0, 1, 2
+SWEEP = 200  # calls after which results that nothing refers to are let go
 
 
 class Token:
     """A call under way."""
 
-    __slots__ = ("before", "definition", "event", "inner", "result", "script", "services", "sink", "yielded")
+    __slots__ = ("before", "changeable", "definition", "event", "inner", "result", "script", "services", "sink", "suspended", "yielded")
 
     def __init__(self, definition: probes.Definition, event: Dict[str, Json], sink: List[Json]) -> None:
         """Make one for an event that will go to ``sink`` when it is over."""
         self.definition, self.event, self.sink = definition, event, sink
         self.result: Any = None  # the object that a constructor makes
         self.script: Optional[List[Json]] = None  # of a stub: the events that it causes
+        self.changeable: Dict[str, Tuple[Any, str]] = {}  # arguments: the object, and its state at entry
         self.yielded = False
         self.inner = False
         self.before: Dict[str, Any] = {}  # files that changed during the call, as they were before it
         self.services: Dict[str, str] = {}
+        self.suspended = False  # at a yield, and nothing was heard of it since
 
     def net(self, entries: Dict[str, Any]) -> Dict[str, Any]:
         """Return what changed in the files since the call began."""
         return {name: entries.get(name) for name, old in sorted(self.before.items()) if entries.get(name) != old}
+
+
+class Delegate:
+    """What a recorded generator yields from: an iterator that tells what passes through it."""
+
+    def __init__(self, recorder: "Recorder", token: Token, inner: Any) -> None:
+        """Stand before ``inner``."""
+        self.recorder, self.token, self.inner = recorder, token, iter(inner)
+
+    def __iter__(self) -> "Delegate":
+        """Be an iterator."""
+        return self
+
+    def passed(self, value: Any) -> Any:
+        """Tell what is yielded."""
+        self.recorder.guarded(self.recorder.yields, self.token, value)
+        return value
+
+    def __next__(self) -> Any:
+        """Go on."""
+        self.recorder.guarded(self.recorder.resumes, self.token, None)
+        return self.passed(next(self.inner))
+
+    def send(self, value: Any) -> Any:
+        """Go on with what was sent."""
+        self.recorder.guarded(self.recorder.resumes, self.token, value)
+        return self.passed(self.inner.send(value))
+
+    def throw(self, *error: Any) -> Any:
+        """Go on with an exception."""
+        self.recorder.guarded(self.recorder.thrown, self.token, error[1] if len(error) > 1 and error[1] else error[0])
+        if not hasattr(self.inner, "throw"):
+            raise error[-1] if isinstance(error[0], type) and len(error) > 1 else error[0]
+        return self.passed(self.inner.throw(*error))
+
+    def close(self) -> None:
+        """Close what can be closed."""
+        if hasattr(self.inner, "close"):
+            self.inner.close()
+
+
+def hide(error: BaseException) -> None:
+    """Take the frames of delegates out of a traceback."""
+    trace = error.__traceback__
+    while trace is not None:
+        while trace.tb_next is not None and trace.tb_next.tb_frame.f_code.co_filename == __file__:
+            trace.tb_next = trace.tb_next.tb_next
+        trace = trace.tb_next
 
 
 class Sink(List[Json]):
@@ -80,6 +131,7 @@ class Recorder:
         self.lock = threading.RLock()
         self.local = threading.local()
         self.top = Sink(config["out"])
+        self.sink_now: List[Json] = self.top
         self.test = ""
         self.outcomes: Dict[str, str] = {}
         self.seen: set[str] = set()
@@ -97,6 +149,8 @@ class Recorder:
         self.cwd = os.getcwd()
         self.watch = Watch(self)
         self.services = Services(config.get("control", ""))
+        self.lost = False
+        self.threads: Dict[int, int] = {}
         self.last_calls: Dict[Tuple[int, Any], int] = {}
 
     # What is of interest
@@ -109,7 +163,7 @@ class Recorder:
         """Return whose a module is."""
         if any(name == suite or name.startswith(suite + ".") for suite in self.suite_modules):
             return SUITE
-        if name.split(".")[0] in self.modules and not path.startswith(self.suite_roots):
+        if name.split(".")[0] in self.modules:
             return SUITE if any(part in ("tests", "test", "conftest") for part in name.split(".")[1:]) else SUBJECT
         return SUITE if os.path.realpath(path).startswith(self.suite_roots) and "site-packages" not in path else LIBRARY
 
@@ -120,17 +174,36 @@ class Recorder:
     def rewrite(self, source: Any, path: str, name: str) -> Any:
         """Return the tree of a module with its probes."""
         kind = self.kinds[path] = self.kind_of(name, path)
+        if kind == LIBRARY:  # a plugin whose assertions pytest rewrites
+            return source
+
+        tree = probes.rewrite(source, path, name, self.definer(kind == SUITE), kind == SUITE)
+        if kind == SUITE:
+            self.imports(path)
+        return tree
+
+    def definer(self, suite: bool) -> Any:
+        """Return what numbers the functions of a module of the suite or of the subject."""
 
         def define(node: Any, module: str, qualname: str, form: str) -> int:
             self.counts.append(0)
             self.boundary.append(0)
-            self.definitions.append(probes.Definition(len(self.definitions), module, qualname, node, form, kind == SUITE))
+            self.definitions.append(probes.Definition(len(self.definitions), module, qualname, node, form, suite))
             return len(self.definitions) - 1
 
-        tree = probes.rewrite(source, path, name, define, kind == SUITE)
-        if kind == SUITE:
-            self.imports(path)
-        return tree
+        return define
+
+    def is_subjects(self, module: Any) -> bool:
+        """Say whether a module of this name is the subject's."""
+        return isinstance(module, str) and self.kind_of(module, "") == SUBJECT
+
+    def guess(self, make: Any, *arguments: Any) -> Any:
+        """Return what ``make`` makes of the recorder and some arguments; None where it fails."""
+        try:
+            return make(self, *arguments)
+        except Exception as error:
+            self.trouble(error)
+            return None
 
     def imports(self, path: str) -> None:
         """Note what a file of the suite imports of the subject and of others, at its top."""
@@ -162,6 +235,8 @@ class Recorder:
             if not definition.suite:
                 counts[definition.function][0] += count
                 counts[definition.function][1] += boundary
+        if self.lost:
+            self.trouble(RecursionError("calls near the limit of recursion were lost"))
         called = {name: count for name, count in sorted(counts.items()) if count[0]}
         self.top.append({"e": "end", "counts": called, "tests": self.outcomes})
 
@@ -173,7 +248,6 @@ class Recorder:
         for after, target, value in self.config["presets"]:
             if after == name:
                 preset(target, value)
-        self.snapshots.generated(module)
         self.watch.add(module)
         self.watch.refresh()
 
@@ -181,28 +255,40 @@ class Recorder:
 
     def enter(self, ident: int, *values: Any) -> None:
         """A body begins."""
-        self.counts[ident] += 1
         frame = sys._getframe(1)
+        self.counts[ident] += 1
         caller = frame.f_back
         definition = self.definitions[ident]
         if caller is not None and not definition.suite and self.kinds.get(caller.f_code.co_filename) == SUBJECT:
             if self.inner:
-                self.guarded(self.begin_inner, frame, definition, values)
-            return
-        self.guarded(self.begin, frame, definition, values)
+                try:
+                    self.guarded(self.begin_inner, frame, definition, values)
+                except RecursionError:
+                    self.lost = True
+            return  # otherwise an inner call is only counted
+        try:
+            self.guarded(self.begin, frame, definition, values)
+        except RecursionError:
+            self.lost = True
 
     def leave(self, value: Any) -> Any:
         """A body returns ``value``."""
         token = self.tokens.pop(id(sys._getframe(1)), None) if self.tokens else None
         if token is not None:
-            self.guarded(self.finish, token, "return", value)
+            try:
+                self.guarded(self.finish, token, "return", value)
+            except RecursionError:
+                self.lost = True
         return value
 
     def leave2(self, _entered: None, value: Any) -> Any:
         """A lambda returns ``value``."""
         token = self.tokens.pop(id(sys._getframe(1)), None) if self.tokens else None
         if token is not None:
-            self.guarded(self.finish, token, "return", value)
+            try:
+                self.guarded(self.finish, token, "return", value)
+            except RecursionError:
+                self.lost = True
         return value
 
     def raised(self) -> None:
@@ -212,27 +298,61 @@ class Recorder:
         error = sys.exc_info()[1]
         token = self.tokens.pop(id(sys._getframe(1)), None)
         if error is not None:
-            self.guarded(self.unwind, error, sys._getframe(1))
+            hide(error)
+            try:
+                self.guarded(self.unwind, error, sys._getframe(1))
+            except RecursionError:
+                self.lost = True
         if token is not None:
-            self.guarded(self.finish, token, "closed" if isinstance(error, GeneratorExit) else "raise", error)
+            try:
+                self.guarded(self.thrown, token, error)
+            except RecursionError:
+                self.lost = True
+            try:
+                self.guarded(self.finish, token, "closed" if isinstance(error, GeneratorExit) else "raise", error)
+            except RecursionError:
+                self.lost = True
 
     def suspend(self, value: Any) -> Any:
         """A generator yields ``value``."""
         token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
         if token is not None:
-            self.guarded(self.yields, token, value)
+            try:
+                self.guarded(self.yields, token, value)
+            except RecursionError:
+                self.lost = True
         return value
 
     def resume(self, value: Any) -> Any:
         """A generator goes on; ``value`` was sent."""
         token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
         if token is not None:
-            self.guarded(self.resumes, token, value)
+            try:
+                self.guarded(self.resumes, token, value)
+            except RecursionError:
+                self.lost = True
         return value
+
+    def caught(self) -> None:
+        """A generator handles an exception, or leaves a ``try`` through its ``finally``."""
+        token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
+        if token is not None and token.suspended:
+            try:
+                self.guarded(self.thrown, token, sys.exc_info()[1])
+            except RecursionError:
+                self.lost = True
+
+    def through(self, value: Any) -> Any:
+        """A generator hands over to ``value`` with ``yield from``."""
+        token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
+        return value if token is None or isinstance(value, types.CoroutineType) else Delegate(self, token, value)
 
     def did(self, filename: str, line: int, column: int) -> None:
         """A statement of the suite was executed."""
-        self.guarded(self.look, sys._getframe(1), filename, line, column)
+        try:
+            self.guarded(self.look, sys._getframe(1), filename, line, column)
+        except RecursionError:
+            self.lost = True
 
     def guarded(self, step: Any, *arguments: Any) -> None:
         """Take a step of our own; none of it may reach the program, or be recorded in turn."""
@@ -242,6 +362,8 @@ class Recorder:
         try:
             with self.lock:
                 step(*arguments)
+        except RecursionError:
+            self.lost = True  # the program is as deep as it can be: there is no room to say more
         except Exception as error:
             self.trouble(error)
         finally:
@@ -260,12 +382,24 @@ class Recorder:
     def outside(self, frame: types.FrameType) -> Tuple[Optional[types.FrameType], int]:
         """Return the nearest frame that is the subject's or the suite's, from ``frame`` up, and whose it is."""
         above: Optional[types.FrameType] = frame
+        last = frame
         while above is not None:
-            kind = self.kinds.get(above.f_code.co_filename, LIBRARY)
+            kind = self.whose(above)
             if kind != LIBRARY:
                 return above, kind
-            above = above.f_back
-        return None, LIBRARY
+            last, above = above, above.f_back
+        return None, self.threads.get(id(last.f_locals.get("self")), LIBRARY) if last.f_code.co_name == "_bootstrap" else LIBRARY
+
+    def spawn(self, thread: Any) -> None:
+        """Note who starts a thread: what the caller's threads run is called from outside."""
+        self.threads[id(thread)] = self.outside(sys._getframe(1))[1]
+
+    def whose(self, frame: types.FrameType) -> int:
+        """Return whose a frame is; code that was generated is its module's."""
+        filename = frame.f_code.co_filename
+        if filename == "<string>" and str(frame.f_globals.get("__name__")).split(".")[0] in self.modules:
+            return SUBJECT
+        return self.kinds.get(filename, LIBRARY)
 
     def begin(self, frame: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]) -> None:
         """Begin a call: of a stub, or of the subject from outside."""
@@ -279,20 +413,25 @@ class Recorder:
                 self.begin_inner(frame, definition, values)
             return
         self.boundary[definition.ident] += 1
-        if caller is None and not self.config["script"]:
+        if kind == LIBRARY and not self.config["script"]:
             return  # the test runner's own use of the subject is not what the tests do
         outer = caller or frame.f_back
         self.switch()
-        sink = self.sink(caller)
+        sink = self.sink_now = self.sink(caller)
         self.changes(sink)
         site = callsite.site_of(outer) if outer is not None else callsite.Site(callsite.source_of(""), None)
         if caller is not None:
             self.read(sink, self.reads(site, caller))
         event = self.snapshots.call(frame, definition, values, site, outer, direct=frame.f_back is outer)
         self.calls += 1
+        if not self.calls % SWEEP:
+            self.known.forget_gone()
         event["id"] = self.calls
         token = Token(definition, event, sink)
-        if event["kind"] == "constructor":
+        for name, value in zip(definition.names, values):
+            if type(value) in (list, dict, set, bytearray) and name not in (definition.vararg, definition.kwarg):
+                token.changeable[name] = (value, canonical(self.snapshots.state(value)))
+        if event["kind"] == "constructor" and not definition.qualname.endswith(".__new__"):
             token.result = values[0]
         self.tokens[id(frame)] = token
         self.boundaries.append(token)
@@ -409,17 +548,31 @@ class Recorder:
         ident = token.event["id"]
         if token.yielded:
             event: Dict[str, Json] = {"e": "next", "call": ident}
-            if "sent" in token.event:
-                event["sent"] = token.event.pop("sent")
+            if token.suspended and how != "closed":
+                event["thrown"] = {"$opaque": "an exception that nothing in the generator names"}
+            event.update({name: token.event.pop(name) for name in ("sent", "thrown") if name in token.event})
         else:
             event = token.event
         if token.result is not None and how == "return":
             value = token.result
         event["outcome"] = self.snapshots.outcome(how, value, ident=None if token.yielded else ident)
         self.effects(event, token)
+        changed = self.mutated(token)
+        if changed:
+            event.setdefault("effects", {})["args"] = changed
         if token in self.boundaries:
             self.boundaries.remove(token)
         token.sink.append(event)
+
+    def mutated(self, token: Token) -> Dict[str, Json]:
+        """Return the arguments that are not as they were, with what they are now."""
+        changed: Dict[str, Json] = {}
+        for name, (value, before) in token.changeable.items():
+            now = self.snapshots.state(value)
+            if canonical(now) != before:
+                token.changeable[name] = (value, canonical(now))
+                changed[name] = now
+        return changed
 
     def yields(self, token: Token, value: Any) -> None:
         """Note what a generator yields: the first time as the outcome of its call."""
@@ -427,14 +580,21 @@ class Recorder:
             token.event.setdefault("yields", []).append(self.snapshots.outcome("yield", value, for_replay=True))
             return
         self.finish(token, "yield", value)
-        token.yielded = True
+        token.yielded = token.suspended = True
 
     def resumes(self, token: Token, value: Any) -> None:
         """Note what was sent, and what the caller changed meanwhile."""
+        token.suspended = False
         if token.script is None and not token.inner:
             self.changes(token.sink)
             if value is not None:
                 token.event["sent"] = self.snapshots.argument(value)
+
+    def thrown(self, token: Token, error: Optional[BaseException]) -> None:
+        """Note what was thrown into a generator that was suspended."""
+        if token.suspended and error is not None and not isinstance(error, GeneratorExit):
+            token.event["thrown"] = self.snapshots.argument(error)
+        token.suspended = False
 
     def unwind(self, error: BaseException, frame: types.FrameType) -> None:
         """End the lambdas that ``error`` came through: they have no handler of their own."""

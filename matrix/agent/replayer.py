@@ -428,14 +428,19 @@ class Replayer:
     def advance(self, event: Dict[str, Any], held: Result) -> Json:
         """Take the next item."""
         if hasattr(held.iterator, "__exit__") and not hasattr(held.iterator, "send"):
-            held.iterator.__exit__(None, None, None)
-            held.iterator = None
+            error = self.decode(event["thrown"]) if "thrown" in event else None
+            left, held.iterator = held.iterator, None
+            if not left.__exit__(type(error) if error else None, error, None) and error:
+                raise error
             return {"return": None}
         if "closed" in event["outcome"]:
             held.iterator.close()
             return {"closed": True}
         try:
-            value = held.iterator.send(self.decode(event["sent"])) if "sent" in event else next(held.iterator)
+            if "thrown" in event:
+                value = held.iterator.throw(self.decode(event["thrown"]))
+            else:
+                value = held.iterator.send(self.decode(event["sent"])) if "sent" in event else next(held.iterator)
         except StopIteration as stop:
             return {"return": self.look(stop.value)}
         held.value = value

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
 import types
+import weakref
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from .values import Json
@@ -15,14 +18,24 @@ MAX_ROOTS = 64
 class Owner:
     """A namespace under watch, as it was last seen."""
 
-    __slots__ = ("first", "ids", "last", "space", "target")
+    __slots__ = ("first", "hold", "ids", "last", "space")
 
     def __init__(self, target: Any, space: Any) -> None:
-        """Begin to watch ``space``, the attributes of ``target``."""
-        self.target, self.space = target, space
+        """Begin to watch ``space``, the attributes of ``target``, which may die when it would."""
+        self.hold: Any = weakref.ref(target, self.clear) if hasattr(type(target), "__weakref__") else lambda: target
+        self.space = space
         self.last: Dict[str, Any] = dict(space)
         self.first = dict(space)
         self.ids = [*map(id, space.values())]
+
+    @property
+    def target(self) -> Any:
+        """Return what is watched, None when it is gone."""
+        return self.hold()
+
+    def clear(self, _: Any) -> None:
+        """Let go of the attributes of what is gone."""
+        self.space, self.last, self.first, self.ids = {}, {}, {}, []
 
     def changed(self) -> List[str]:
         """Return the names whose objects are not those of the last look."""
@@ -33,6 +46,11 @@ class Owner:
         names = [name for name in {**self.last, **new} if self.last.get(name, self) is not new.get(name, self)]
         self.last, self.ids = new, ids
         return sorted(name for name in names if isinstance(name, str) and name not in IGNORED)
+
+
+def is_cached(target: Any, name: str) -> bool:
+    """Say whether an attribute of an object is one that ``functools.cached_property`` stores."""
+    return not isinstance(target, type) and isinstance(inspect.getattr_static(type(target), name, None), functools.cached_property)
 
 
 class Watch:
@@ -81,10 +99,12 @@ class Watch:
     def changes(self) -> Iterator[Json]:
         """Yield an event for each attribute that the caller set, deleted or put back."""
         for owner in [*self.owners, *self.objects.values()]:
-            for name in owner.changed():
+            for name in owner.changed() if owner.target is not None else ():
                 if isinstance(owner.space.get(name), types.ModuleType) and isinstance(owner.target, types.ModuleType):
                     continue  # a submodule that was imported
                 if isinstance(owner.target, types.ModuleType) and name not in owner.first and name not in owner.space:
+                    continue
+                if is_cached(owner.target, name):
                     continue
                 yield self.event(owner.target, name, owner.space.get(name, self), owner.first.get(name, self))
         yield from self.monkeypatches()

@@ -267,13 +267,24 @@ def results(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(image: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], float]:
-    """Return the tables that one undisturbed, hardened run makes, and the seconds that it takes."""
+def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the option that has the latest four releases judged, not all of them: a job of every kind of step."""
+    folder = tmp_path_factory.mktemp("sample") / "traces"
+    shutil.copytree(ROOT / "traces", folder)
+    listed = folder / "oras.releases.json"
+    content = json.loads(listed.read_bytes())
+    listed.write_text(json.dumps(content | {"releases": content["releases"][-4:]}), encoding="utf-8")
+    return f"--volume={folder}:/traces:ro"
+
+
+@pytest.fixture(scope="session")
+def undisturbed(image: str, sample: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], float]:
+    """Return the tables that one undisturbed, hardened run of the sample makes, and the seconds that it takes."""
     folder = tmp_path_factory.mktemp("expected")
     folder.chmod(0o755)
     give(folder, UNPRIVILEGED)
     began = time.monotonic()
-    docker("run", "--rm", *HARDENED, "-v", f"{folder}:/results", image, timeout=1800)
+    docker("run", "--rm", *HARDENED, sample, "-v", f"{folder}:/results", image)
     return tables(folder), time.monotonic() - began
 
 
@@ -297,25 +308,28 @@ def container() -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_the_hardened_box_gives_what_nox_gives(expected: dict[str, bytes]) -> None:
+def test_the_hardened_box_gives_what_nox_gives(image: str, results: Path) -> None:
     """Without network, capabilities and a writable disk the tables are those that were committed, byte for byte."""
-    assert "oras/matrix.csv" in expected
     committed = tables(ROOT / "results")
     if "oras/matrix.csv" not in committed:
         pytest.skip("no results are committed to compare with")
-    common = expected.keys() & committed.keys()
+    docker("run", "--rm", *HARDENED, "-v", f"{results}:/results", image, timeout=1800)
+    made = tables(results)
+    common = made.keys() & committed.keys()
     assert {"oras/matrix.csv", "oras/tests.csv", "oras/releases.csv"} <= common
-    assert {name: expected[name] for name in common} == {name: committed[name] for name in common}
+    assert {name for name in common if made[name] != committed[name]} == set()
 
 
 @pytest.mark.slow
-def test_the_owner_of_the_folder_owns_the_results(image: str, expected: dict[str, bytes], tmp_path: Path) -> None:
+def test_the_owner_of_the_folder_owns_the_results(
+    image: str, sample: str, expected: dict[str, bytes], tmp_path: Path
+) -> None:
     """Without any option the results belong to whom the mounted folder belongs to, though nothing ran as that user."""
     folder = tmp_path / "results"
     folder.mkdir()
     owner = os.getuid() or 1234
     give(folder, owner)
-    docker("run", "--rm", "-v", f"{folder}:/results", image, timeout=1800)
+    docker("run", "--rm", sample, "-v", f"{folder}:/results", image)
     assert tables(folder) == expected
     assert {path.stat().st_uid for path in folder.rglob("*")} == {owner}
 
@@ -340,20 +354,20 @@ def alter(traces: Path) -> None:
 
 @pytest.mark.slow
 def test_another_trace_gives_another_table(
-    image: str, expected: dict[str, bytes], results: Path, tmp_path: Path
+    image: str, sample: str, expected: dict[str, bytes], results: Path, tmp_path: Path
 ) -> None:
     """The job is really done: one argument changed in the trace changes the table."""
     traces = tmp_path / "traces"
-    shutil.copytree(ROOT / "traces", traces)
+    shutil.copytree(sample.removeprefix("--volume=").removesuffix(":/traces:ro"), traces)
     alter(traces)
-    docker("run", "--rm", *HARDENED, "-v", f"{results}:/results", "-v", f"{traces}:/traces:ro", image, timeout=1800)
+    docker("run", "--rm", *HARDENED, "-v", f"{results}:/results", "-v", f"{traces}:/traces:ro", image)
     assert tables(results)["oras/calls.csv.gz"] != expected["oras/calls.csv.gz"]
     assert tables(results)["oras/matrix.csv"] != expected["oras/matrix.csv"]
 
 
 @pytest.mark.slow
 def test_a_killed_container_begins_again(
-    image: str, undisturbed: tuple[dict[str, bytes], float], tmp_path: Path, container: str
+    image: str, sample: str, undisturbed: tuple[dict[str, bytes], float], tmp_path: Path, container: str
 ) -> None:
     """Killed at random moments and started again on the same folder, it ends with the same results."""
     expected, seconds = undisturbed
@@ -361,11 +375,11 @@ def test_a_killed_container_begins_again(
     folder.mkdir()
     moments = random.Random(20260131)
     for _ in range(ROUNDS):
-        docker("run", "--detach", "--name", container, "-v", f"{folder}:/results", image)
+        docker("run", "--detach", "--name", container, sample, "-v", f"{folder}:/results", image)
         time.sleep(moments.uniform(0, seconds * 1.1))
         docker("rm", "--force", "--volumes", container)
         assert not {name for name, data in tables(folder).items() if data != expected[name]}
-    docker("run", "--rm", "-v", f"{folder}:/results", image, timeout=1800)
+    docker("run", "--rm", sample, "-v", f"{folder}:/results", image)
     assert tables(folder) == expected
 
 

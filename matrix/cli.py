@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mutants": ("matrix.commands.mutants", "plant faults in the recorded release, and count which the replay shows"),
     "releases": ("matrix.commands.releases", "list the releases of a package, or ask the index for them again"),
     "release": ("matrix.commands.release", "install one release and replay the traces there"),
+    "trace": ("matrix.commands.trace", "show what a trace holds, before it is published"),
     "registry": ("matrix.commands.registry", "serve an OCI registry for tests, until Ctrl-C"),
     "explain": ("matrix.commands.explain", "tell why a function has its verdict on a release"),
     "floor": ("matrix.commands.floor", "tell the lowest release from which everything that is used works"),

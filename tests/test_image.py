@@ -7,6 +7,7 @@ import json
 import os
 import py_compile
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -20,8 +21,12 @@ from typing import Any
 
 import pytest
 
+from matrix.turned import turned
+
 ROOT = Path(__file__).parents[1]
 BASE, OFFICIAL = "caliper-base:bookworm", "python:3.11-slim-bookworm"
+# `nox -s image` names it, and has it built of all releases; else the latest four are enough to see that it works.
+WHOLE = "CALIPER_IMAGE" in os.environ
 TAG = os.environ.get("CALIPER_IMAGE", "caliper-matrix:checked")
 ROUNDS = int(os.environ.get("CALIPER_IMAGE_ROUNDS", "5"))
 HARDENED = ["--network=none", "--read-only", "--tmpfs=/tmp:exec", "--cap-drop=ALL"]
@@ -225,7 +230,40 @@ def inspect(name: str) -> Any:  # noqa: ANN401 (JSON is anything)
 
 
 @pytest.fixture(scope="session")
-def image() -> str:
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of traces with a list of the latest four releases."""
+    folder = tmp_path_factory.mktemp("few") / "traces"
+    shutil.copytree(ROOT / "traces", folder)
+    listed = folder / "oras.releases.json"
+    content = json.loads(listed.read_bytes())
+    listed.write_text(json.dumps(content | {"releases": content["releases"][-4:]}), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample(few: Path) -> str:
+    """Return the option of docker that has four releases judged: a job with every kind of step."""
+    return f"--volume={few}:/traces:ro"
+
+
+@pytest.fixture(scope="session")
+def context(few: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder to build of: this one, or a copy with four releases."""
+    if WHOLE:
+        return ROOT
+    folder = tmp_path_factory.mktemp("context")
+    names = [line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()]
+    for path in [ROOT / name for name in ("Dockerfile", ".dockerignore", *names) if re.fullmatch(r"[\w.]+", name)]:
+        if path.is_dir():
+            shutil.copytree(path, folder / path.name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+        else:
+            shutil.copy(path, folder)
+    shutil.copytree(few, folder / "traces", dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def image(request: pytest.FixtureRequest) -> str:
     """Build the image, of the base that is there if none can be pulled, and return its name.
 
     ``CALIPER_IMAGE_READY`` names one that is to be checked as it is.
@@ -245,7 +283,12 @@ def image() -> str:
     elif docker("pull", "--quiet", OFFICIAL, check=False).returncode != 0:
         pytest.skip(f"no base image: neither {BASE} is here nor can {OFFICIAL} be pulled")
     done = subprocess.run(
-        [*command, str(ROOT)], env=environment, check=False, capture_output=True, text=True, timeout=1800
+        [*command, str(request.getfixturevalue("context"))],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return TAG
@@ -264,17 +307,6 @@ def results(tmp_path: Path) -> Path:
     folder.mkdir()
     give(folder, UNPRIVILEGED)
     return folder
-
-
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the option that has the latest four releases judged, not all of them: a job of every kind of step."""
-    folder = tmp_path_factory.mktemp("sample") / "traces"
-    shutil.copytree(ROOT / "traces", folder)
-    listed = folder / "oras.releases.json"
-    content = json.loads(listed.read_bytes())
-    listed.write_text(json.dumps(content | {"releases": content["releases"][-4:]}), encoding="utf-8")
-    return f"--volume={folder}:/traces:ro"
 
 
 @pytest.fixture(scope="session")
@@ -317,7 +349,11 @@ def test_the_hardened_box_gives_what_nox_gives(image: str, results: Path) -> Non
     made = tables(results)
     common = made.keys() & committed.keys()
     assert {"oras/matrix.csv", "oras/tests.csv", "oras/releases.csv"} <= common
-    assert {name for name in common if made[name] != committed[name]} == set()
+    if WHOLE:
+        assert {name for name in common if made[name] != committed[name]} == set()
+    else:
+        before, after = committed["oras/matrix.csv"], made["oras/matrix.csv"]
+        assert [cell for cell in turned(before, after) if cell.after] == []
 
 
 @pytest.mark.slow
@@ -354,11 +390,11 @@ def alter(traces: Path) -> None:
 
 @pytest.mark.slow
 def test_another_trace_gives_another_table(
-    image: str, sample: str, expected: dict[str, bytes], results: Path, tmp_path: Path
+    image: str, few: Path, expected: dict[str, bytes], results: Path, tmp_path: Path
 ) -> None:
     """The job is really done: one argument changed in the trace changes the table."""
     traces = tmp_path / "traces"
-    shutil.copytree(sample.removeprefix("--volume=").removesuffix(":/traces:ro"), traces)
+    shutil.copytree(few, traces)
     alter(traces)
     docker("run", "--rm", *HARDENED, "-v", f"{results}:/results", "-v", f"{traces}:/traces:ro", image)
     assert tables(results)["oras/calls.csv.gz"] != expected["oras/calls.csv.gz"]
@@ -399,7 +435,7 @@ def test_docker_stop_is_heeded(image: str, results: Path, container: str) -> Non
 def test_any_command_follows_the_name(image: str) -> None:
     """The version, a comparison of two releases, a mistake: as outside."""
     assert docker("run", "--rm", *HARDENED, image, "--version").stdout.startswith("caliper-matrix ")
-    assert docker("run", "--rm", *HARDENED, image, "releases", "oras").stdout.count("\n") > 50
+    assert docker("run", "--rm", *HARDENED, image, "releases", "oras").stdout.count("\n") >= 4
     assert docker("run", "--rm", image, "nonsense", check=False).returncode == 2
 
 
@@ -461,11 +497,11 @@ def test_the_image_is_small_and_clean(image: str) -> None:
         "ls -d /opt/caliper/.nox/release* | wc -l"
     )
     done = docker("run", "--rm", "--entrypoint", "sh", image, "-c", script)
-    assert int(done.stdout) >= 56
+    assert int(done.stdout) >= (56 if WHOLE else 4)
 
 
 @pytest.mark.slow
 def test_environments_share_their_files(image: str) -> None:
     """What many releases need lies on the disk once."""
-    script = "find /opt/caliper/.nox -path '*/requests/api.py' -links +40 | head -n 1"
+    script = f"find /opt/caliper/.nox -path '*/requests/api.py' -links +{40 if WHOLE else 3} | head -n 1"
     assert docker("run", "--rm", "--entrypoint", "sh", image, "-c", script).stdout

@@ -1,0 +1,128 @@
+"""What two replays on the recorded release show: noise is masked, and what does not replay is named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lines import END, HEADER, Json, blob, call, pack
+
+from matrix.baseline import Baseline, BaselineError, compare_runs, masks_path, read_baseline, write_baseline
+from matrix.judging import Judge, sort_reports
+from matrix.trace import Trace, read_trace
+
+CONTENT = blob(b"hi")
+FILES = {"files": {"{tmp}/a": ["file", CONTENT["id"], False]}}
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Trace:
+    """Return a trace of two calls."""
+    made = [call(1, result={"date": "Mon", "body": 1}, usage="whole", effects=FILES), call(2, result=2, usage="whole")]
+    return read_trace(pack(tmp_path / "t.trace.jsonl.gz", [HEADER, CONTENT, *made, END]))
+
+
+def run(date: str = "Mon", second: Json = 2, digest: str = "") -> list[dict[str, Any]]:
+    """Return the reports of one replay."""
+    effects = {"files": {"{tmp}/a": ["file", digest * 64 or CONTENT["id"], False]}}
+    return [
+        {"call": 1, "outcome": {"return": {"date": date, "body": 1}}, "effects": effects},
+        {"call": 2, "outcome": {"return": second}},
+    ]
+
+
+def compare(trace: Trace, *runs: list[dict[str, Any]]) -> Baseline:
+    """Return the baseline of some replays."""
+    return compare_runs(trace, *map(sort_reports, runs))
+
+
+def test_quiet(trace: Trace) -> None:
+    """Equal replays need no masks."""
+    assert compare(trace, run(), run()) == Baseline(trace.digest, {}, {})
+
+
+def test_noise(trace: Trace) -> None:
+    """A field that differs between two replays is masked, and nothing else of the call."""
+    made = compare(trace, run("Tue"), run("Wed"))
+    assert made.masks == {1: ["outcome/return/date"]}
+    assert made.unreplayable == {}
+    judge = Judge(trace, made.masks, made.unreplayable)
+    later = {row[1]["id"]: row[2].verdict for row in judge.calls(sort_reports(run("Sun")))}
+    assert later == {1: "ok", 2: "ok"}
+    other = [{"call": 1, "outcome": {"return": {"date": "Sun", "body": 2}}, "effects": FILES}]
+    assert {row[2].verdict for row in judge.calls(sort_reports(other))} == {"changed", "unreplayable"}
+
+
+def test_noise_of_a_file(trace: Trace) -> None:
+    """A file whose content differs each time is masked by its name."""
+    made = compare(trace, run(digest="1"), run(digest="2"))
+    assert made.masks == {1: ["effects/files/{tmp}~1a/1"]}
+    assert made.unreplayable == {}
+
+
+def test_more_replays(trace: Trace) -> None:
+    """Each further replay may add to the masks."""
+    assert compare(trace, run(), run(), run("Tue")).masks == {1: ["outcome/return/date"]}
+
+
+def test_does_not_replay(trace: Trace) -> None:
+    """A call that is the same twice, but not as recorded, is unreplayable on all releases, with the reason."""
+    made = compare(trace, run(second=3), run(second=3))
+    assert made.masks == {}
+    assert made.unreplayable == {2: "not the same on the recorded release itself: changed: gives 3, the recording 2"}
+
+
+def test_unreplayable(trace: Trace) -> None:
+    """What the agent could not express keeps its own reason."""
+    reports = [run()[0], {"call": 2, "verdict": "unreplayable", "detail": "a socket"}]
+    assert compare(trace, reports, reports).unreplayable == {2: "a socket"}
+
+
+def test_raises_once(trace: Trace) -> None:
+    """A call that raises in one replay only is not masked into a success."""
+    raised = {"raise": {"type": "pkg:Error", "mro": [], "args": [], "str": "no"}}
+    made = compare(trace, run(), [run()[0], {"call": 2, "outcome": raised}])
+    assert 2 in made.unreplayable
+
+
+def test_round_trip(trace: Trace, tmp_path: Path) -> None:
+    """What is written is read, in the order of the calls."""
+    made = Baseline(trace.digest, {1: ("outcome/return/date",)}, {2: "a socket"})
+    path = tmp_path / "t.masks.json"
+    write_baseline(path, made)
+    assert read_baseline(path, trace) == made
+
+
+def test_place() -> None:
+    """The masks lie beside the trace."""
+    assert masks_path(Path("traces/a-1.trace.jsonl.gz")) == Path("traces/a-1.masks.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "the trace has no baseline"),
+        ("", "cannot be read as a baseline (JSONDecodeError)"),
+        ("[]", "cannot be read as a baseline (TypeError)"),
+        ("{}", "cannot be read as a baseline (KeyError)"),
+        (json.dumps({"format": 9}), "of format 9, but this version reads 1"),
+        (
+            json.dumps({"format": 1, "trace": "x", "masks": [], "unreplayable": {}}),
+            "cannot be read as a baseline (AttributeError)",
+        ),
+        (
+            json.dumps({"format": 1, "trace": "x", "masks": {"a": []}, "unreplayable": {}}),
+            "cannot be read as a baseline (ValueError)",
+        ),
+        (json.dumps({"format": 1, "trace": "x", "masks": {}, "unreplayable": {}}), "the baseline of another trace"),
+    ],
+)
+def test_bad_file(trace: Trace, tmp_path: Path, text: str | None, reason: str) -> None:
+    """A file that is missing, of another form or of another trace is refused, with what to do."""
+    path = tmp_path / "t.masks.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(BaselineError) as caught:
+        read_baseline(path, trace)
+    assert str(caught.value).startswith(f"{path}: {reason}")
+    assert "; make it with `caliper-matrix" in str(caught.value)

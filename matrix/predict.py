@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from matrix.rows import OK, CallRow
-from matrix.signatures.binding import bind, read_arguments
+from matrix.signatures.binding import Argument, bind, read_arguments
 from matrix.signatures.callables import Signature, signature_of
 from matrix.signatures.lookup import Namespace
 from matrix.signatures.model import CLASS, FUNCTION, LAMBDA, ReleaseSource
@@ -27,6 +27,15 @@ class Recorded:
     profile: str
     test: str
     event: Event
+    arguments: tuple[Argument, ...]
+    needs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, profile: str, test: str, event: Event) -> Self:
+        """Take from a call event what is the same for every release: argument forms, and paths that objects need."""
+        arguments = event.get("args", ())
+        values = [event.get("access", {}).get("receiver"), *(one.get("value") for one in arguments)]
+        return cls(profile, test, event, read_arguments(arguments), tuple(dict.fromkeys(needed(values))))
 
     @property
     def function(self) -> str:
@@ -41,7 +50,7 @@ def recorded_calls(profile: str, events: Iterable[Event]) -> list[Recorded]:
         if event["e"] == "test":
             test = str(event["id"])
         elif event["e"] == "call":
-            calls.append(Recorded(profile, test, event))
+            calls.append(Recorded.of(profile, test, event))
     return calls
 
 
@@ -109,6 +118,8 @@ class Predictor:
     names: Namespace
     made: dict[tuple[str, int], Answer] = field(default_factory=dict)
     reached: dict[str, str | None] = field(default_factory=dict)
+    looked_up: dict[str, Answer] = field(default_factory=dict)
+    signatures: dict[tuple[Found, bool], Signature | Unknown] = field(default_factory=dict)
 
     def judge(self, call: Recorded) -> tuple[str, str]:
         """Return verdict and reason."""
@@ -137,14 +148,21 @@ class Predictor:
             return OK, ""  # reading an attribute takes no arguments
         access = call.event.get("access", {})
         on_class = kind != "classmethod" and "path" in access and target.owner is not None
-        signature = signature_of(self.names, target, on_class=on_class)
+        signature = self.signature(target, on_class=on_class)
         if not isinstance(signature, Signature):
             return UNKNOWN, signature.reason
-        binding = bind(signature.parameters, read_arguments(call.event.get("args", ())))
+        binding = bind(signature.parameters, call.arguments)
         if binding.verdict != OK:
             return binding.verdict, f"{target.path}{signature}: {binding.detail}"
         lacking = self.reach(target, REACH)
         return (MISSING, f"{target.path} calls {lacking}, which is not there") if lacking else (OK, "")
+
+    def signature(self, target: Found, *, on_class: bool) -> Signature | Unknown:
+        """Return the signature of what is called, worked out once."""
+        key = target, on_class
+        if key not in self.signatures:
+            self.signatures[key] = signature_of(self.names, target, on_class=on_class)
+        return self.signatures[key]
 
     # What is called
 
@@ -153,12 +171,12 @@ class Predictor:
         access = call.event.get("access", {})
         if isinstance(access.get("path"), str):
             found = self.lookup(access["path"])
-            return (self.lacking(call.event) or found) if isinstance(found, Found) else found
+            return (self.lacking(call) or found) if isinstance(found, Found) else found
         if isinstance(access.get("class"), str):
             return self.on(self.lookup(access["class"]), str(access.get("name", "__init__")))
         if isinstance(access.get("class"), Mapping) and "$symbol" in access["class"]:
             return self.lookup(str(access["class"]["$symbol"]))
-        lacking = self.lacking(call.event)
+        lacking = self.lacking(call)
         if lacking:
             return lacking
         if "receiver" in access:
@@ -169,16 +187,20 @@ class Predictor:
 
     def lookup(self, path: str) -> Answer:
         """Find a path, or the reason why the module that it begins with cannot be imported."""
+        if path not in self.looked_up:
+            self.looked_up[path] = self._lookup(path)
+        return self.looked_up[path]
+
+    def _lookup(self, path: str) -> Answer:
         module = path.partition(":")[0]
         while module and module not in self.names.release.modules:
             module = module.rpartition(".")[0]
         failure = self.names.import_failure(module) if module else None
         return failure or self.names.resolve(path)
 
-    def lacking(self, event: Event) -> Missing | ImportFails | None:
+    def lacking(self, call: Recorded) -> Missing | ImportFails | None:
         """Return the first class or object that a receiver or an argument needs and the release lacks."""
-        values = [event.get("access", {}).get("receiver"), *(one.get("value") for one in event.get("args", ()))]
-        for path in needed(values):
+        for path in call.needs:
             found = self.lookup(path) if self.names.owns(path.partition(":")[0]) else None
             if isinstance(found, Missing | ImportFails):
                 return found

@@ -93,6 +93,7 @@ def test_comparison_as_an_operand() -> None:
         {"op": "__import__", "args": [of("os")]},
         {"call": "eval", "args": [of("1")]},
         {"call": "open", "args": [of("/etc/passwd")]},
+        {"call": "iter", "args": [of(list), of(1)]},
         {"call": "os.system", "args": [of("true")]},
         {"call": "os.path.os.system", "args": [of("true")]},
         {"call": "os.path.join.__globals__", "args": []},

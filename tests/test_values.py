@@ -286,7 +286,7 @@ def test_bad_value(value: Anything) -> None:
         decode(value)
 
 
-@pytest.mark.parametrize("symbol", ["no.such:thing", "json:no_such", "json:dumps.x"])
+@pytest.mark.parametrize("symbol", ["no.such:thing", "json:no_such", "json:dumps.x", "pathlib:os.system"])
 def test_unknown_symbol(symbol: str) -> None:
     """A symbol that leads nowhere is told."""
     with pytest.raises(LookupError):

@@ -89,6 +89,7 @@ def test_what_is_left_out(world: World) -> None:
     (world.work / "__pycache__").mkdir()
     (world.work / "test_a.py").write_text("x")
     (world.work / "absolute").symlink_to(world.outside)
+    (world.work / "leaving").symlink_to("../tmp")
     os.mkfifo(world.work / "pipe")
     assert world.look() == {}
 

@@ -226,6 +226,8 @@ class Builder:
             raise Inexpressible("*arguments")
         chain = callsite.chain_of(node.func)
         target = module_attribute(chain, self.frame)[0] if chain and module_attribute(chain, self.frame) else None
+        if chain == ("iter",) and len(node.args) != 1:
+            raise Inexpressible("iter() with a function")
         if chain and len(chain) == 1 and chain[0] in FUNCTIONS and getattr(builtins, chain[0]) is self.frame.f_globals.get(chain[0], getattr(builtins, chain[0])):
             return {"call": chain[0], "args": self.plain(node)}
         name = getattr(target, "__name__", "")

@@ -43,6 +43,8 @@ def evaluate(tree: Json, decode: Callable[[Json], Any], read: Callable[[str], An
     if "op" in tree:
         return operated(tree, inner)
     if "call" in tree:
+        if tree["call"] == "iter" and len(tree["args"]) != 1:
+            raise BadValue("iter() of a check takes one argument: with two it calls the first")
         return function_named(tree["call"])(*[inner(part) for part in tree["args"]])
     if "method" in tree:
         name = tree["method"]

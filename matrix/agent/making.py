@@ -80,6 +80,8 @@ def find(path: str, modules: Tuple[str, ...]) -> Any:
     found = import_module(module, modules)
     at = module
     for part in filter(None, rest.split(".")):
+        if at != module and isinstance(found, type(sys)) and found.__name__.split(".")[0] not in modules:
+            raise Missing("%s is of another package" % at)  # a trace reaches nothing through what the subject imports
         try:
             found = getattr(found, part)
         except AttributeError:

@@ -130,8 +130,8 @@ class Replayer:
     def on_cwd(self, event: Dict[str, Any]) -> None:
         """Change the working directory."""
         path = self.decode(event["path"])
-        roots = tuple(self.files.roots.values())
-        if not os.path.realpath(path).startswith(roots):
+        roots = tuple(root + os.sep for root in self.files.roots.values())
+        if not (os.path.realpath(path) + os.sep).startswith(roots):
             raise BadValue("a working directory outside of the working folders: %r" % path)
         os.chdir(path)
 
@@ -503,9 +503,9 @@ class Replayer:
         """Say whether an exception is one that the caller was ready to catch."""
         names = {made["type"], *made["mro"]}
         kinds = entry["types"]
-        if kinds and not any(kind in names or self.is_kind(kind, error) for kind in kinds):
+        if kinds and not any(kind in names or self.is_kind(kind or "", error) for kind in kinds):
             return False
-        return "match" not in entry or re.search(entry["match"], str(error)) is not None
+        return entry.get("match") is None or re.search(entry["match"], str(error)) is not None
 
     def is_kind(self, symbol: str, error: BaseException) -> bool:
         """Say whether an exception is of the class that ``module:name`` means here."""

@@ -118,7 +118,9 @@ def find_symbol(symbol: str) -> Any:
     found: Any = sys.modules.get(module)
     if found is None:
         raise LookupError(symbol)
-    for part in filter(None, name.split(".")):
+    for index, part in enumerate(filter(None, name.split("."))):
+        if index and isinstance(found, types.ModuleType):
+            raise LookupError(symbol)  # what a module imports is not its own
         try:
             found = getattr(found, part)
         except Exception:

@@ -109,14 +109,19 @@ class Files:
         try:
             if stat.S_ISLNK(status.st_mode):
                 target = os.readlink(path)
-                # An absolute link names this machine (pytest makes some, for people): it is no data of a test.
-                return None if os.path.isabs(target) else ("link", target)
+                return ("link", target) if self.stays(path, target) else None
             if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
                 return None
             with open(path, "rb") as file:
                 return self.content(file.read(), bool(status.st_mode & 0o100))
         except OSError:
             return None
+
+    def stays(self, path: str, target: str) -> bool:
+        """Say whether a link leads to something below its own root: others name this machine, and are no data of a test."""
+        end = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        top = max((top for top in self.roots.values() if path.startswith(top + os.sep)), key=len)
+        return not os.path.isabs(target) and (end + os.sep).startswith(top + os.sep)
 
     def content(self, data: bytes, executable: bool) -> Entry:
         """Return the entry of a regular file; a text that names this machine is stored as a template."""

@@ -45,7 +45,7 @@ OPERATORS = {*evaluate.OPERATORS, "and", "or"}
 CHECK_FUNCTIONS = {*FUNCTIONS, "Path", "os.listdir", *(f"os.path.{name}" for name in PATH_FUNCTIONS)}
 SLICE = 3
 OUTCOME: dict[str, Any] = {"return": object, "yield": object, "raise": dict, "closed": bool}
-EFFECTS: dict[str, Any] = {"files": dict, "env": dict, "cwd": object, "services": dict}
+EFFECTS: dict[str, Any] = {"files": dict, "env": dict, "cwd": object, "services": dict, "args": dict}
 FILE, LINK = len(("file", "digest", "executable")), len(("link", "target"))
 # What the subject must be reached by: nothing else may be called.
 RECEIVERS = {"$ref", "$inst", "$class", "$symbol", "$make", "$new", "$bound", "$opaque"}
@@ -205,6 +205,7 @@ class Line(Values):
             self.variables(effects.get("env", {}))
             self.text("a working directory", effects.get("cwd", ""))
             self.service_states(effects.get("services", {}))
+            self.named("changed arguments", effects.get("args", {}), LOOKS)
         for called in line.get("mocks", ()):
             fields("a call of a mock", called, {"mock": int, "name": str, "args": list, "kwargs": dict})
             self.definitions.add(("mock", ident("the number of a mock", called["mock"])))
@@ -213,10 +214,11 @@ class Line(Values):
 
     def next(self, line: Json) -> None:
         """Check what a generator gave when it was resumed."""
-        optional = {"sent": object, "effects": dict, "mocks": list, "stubs": list}
+        optional = {"sent": object, "thrown": object, "effects": dict, "mocks": list, "stubs": list}
         fields("a next", line, {"e": str, "call": int, "outcome": dict}, optional)
         self.calls.add(ident("the call of a next", line["call"]))
         self.argument(line.get("sent"))
+        self.argument(line.get("thrown"))
         for entry in line.get("stubs", ()):
             self.answer(entry)
         self.outcome(line["outcome"], LOOKS)

@@ -55,10 +55,10 @@ def fields(
         return
     for name, item in value.items():
         if name not in required:
-            kind = (optional or {}).get(name)
-            if kind is None:
+            known = (optional or {}).get(name)
+            if known is None:
                 refuse(f"{where} with the unknown key {shown(name)}")
-            of_type(where, name, item, kind)
+            of_type(where, name, item, known)
 
 
 def of_type(where: str, name: str, item: Json, kind: Any) -> None:  # noqa: ANN401 # as isinstance takes it

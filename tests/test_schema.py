@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from lines import END, HEADER, Json, begins, blob, call, check, problem, sha256, stub
+from recorded import Suite, Trace
 
 from matrix.schema import Checker
 from matrix.trace import read_trace
@@ -197,6 +198,7 @@ def test_lost_by_the_recorder() -> None:
         call(1, access={"path": "pkg.a:<lambda>"}),
         call(1, outcome={"raise": RAISED}, expect=[{"types": ["pkg:Error"], "match": "n."}, {"types": []}]),
         call(1, kind="generator", outcome={"closed": True}, via="context"),
+        call(1, effects={"args": {"items": [1, {"$obj": "pkg:A"}]}}),
         call(2, tier="inner", within=1, n=3, files={"{tmp}/a": None}, services={}),
         call(1, effects={"files": {"{tmp}/a": None}, "env": {"A": None}, "cwd": {"$tmpl": "{tmp}"}}),
     ],
@@ -211,11 +213,19 @@ def test_definitions() -> None:
     """Every kind of definition is accepted, and may be used."""
     content = {"def": "content", "id": f"sha256:{sha256(b'hi')}", "data": "aGk="}
     member = {**CLASS, "id": 6, "body": {"x": {"$member": "property", "of": {"$stub": 1}}, "y": 1}}
+    thrown = {
+        "e": "next",
+        "call": 1,
+        "thrown": {"$std": "exception", "type": "ValueError", "args": []},
+        "outcome": {"return": 1},
+    }
     used = call(1, {"$stub": 1}, {"$class": 3}, {"$inst": 4}, {"$mock": 5})
     mocked = [{"mock": 5, "name": "a.b", "args": [1], "kwargs": {"c": 2}}]
     service = {"e": "service", "name": "registry", "state": STATE["id"]}
     lines = [content, stub(), CLASS, member, INST, {**INST, "id": 7, "data": [1]}, MOCK, STATE, used]
-    assert problem(*lines, {**service}, call(2, mocks=mocked, effects={"services": {"registry": STATE["id"]}})) == ""
+    assert (
+        problem(*lines, service, thrown, call(2, mocks=mocked, effects={"services": {"registry": STATE["id"]}})) == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -363,6 +373,12 @@ def test_state_that_is_none() -> None:
 def test_bad_header(changes: dict[str, Any], reason: str) -> None:
     """A header of another form is refused."""
     assert Checker().check({**HEADER, **changes}) == reason
+
+
+def test_recorded_cases(suite: Suite, cases: Trace) -> None:
+    """Whatever the recorder writes of the fixture package is valid, on each Python."""
+    assert cases.lines
+    assert read_trace(suite.work.with_name("cases.trace.jsonl.gz")).end
 
 
 def test_message_is_short() -> None:

@@ -21,11 +21,12 @@ RUNS = (".nox/.cache/caliper/*/runs", ".nox/.cache/caliper/*/*.stamp.json", "cac
 
 def remove(folder: Path, patterns: tuple[str, ...]) -> None:
     """Remove all that matches in ``folder``."""
-    for path in [path for pattern in patterns for path in folder.glob(pattern)]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    for pattern in patterns:
+        for path in list(folder.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def share_bytecode(folder: Path) -> int:

@@ -185,6 +185,26 @@ def test_bytecode_of_one_source_is_one_file(tmp_path: Path) -> None:
     assert f"matches {tmp_path / 'b/module.py'}" in done.stderr
 
 
+def test_what_no_run_needs_goes(tmp_path: Path) -> None:
+    """Suites and stubs of the libraries go, stubs inside of suites too; the libraries stay."""
+    for name in ("pandas/tests/a.py", "pandas/tests/a.pyi", "pandas/core.py", "pandas/core.pyi", "fontTools/misc/b.so"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("", encoding="utf-8")
+    tidy.remove(tmp_path, tidy.UNUSED)
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")] == ["pandas/core.py"]
+
+
+def test_what_root_made_can_be_read(tmp_path: Path) -> None:
+    """Folders and files that only their owner may read are opened up, links left alone."""
+    (tmp_path / "folder").mkdir(mode=0o700)
+    (tmp_path / "folder/file").write_text("x", encoding="utf-8")
+    (tmp_path / "folder/file").chmod(0o600)
+    (tmp_path / "folder/link").symlink_to("nowhere")
+    tidy.open_up(tmp_path)
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "folder/file").stat().st_mode & 0o777 == 0o644
+
+
 def test_a_python_that_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is left out with a line that names it; the build goes on."""
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")

@@ -48,7 +48,11 @@ def event(
 def is_context(frame: types.FrameType) -> bool:
     """Say whether a generator's body was begun by ``contextlib``: by a ``with`` statement."""
     back = frame.f_back
-    return back is not None and back.f_code.co_name in ("__enter__", "__aenter__") and back.f_globals.get("__name__") == "contextlib"
+    return (
+        back is not None
+        and back.f_code.co_name in ("__enter__", "__aenter__")
+        and back.f_globals.get("__name__") == "contextlib"
+    )
 
 
 class Callee:
@@ -60,7 +64,9 @@ class Callee:
         self.values = dict(zip(definition.names, values))
         self.receiver: Any = MISSING
         self.name = definition.qualname.rpartition(".")[2]
-        self.kind = {"coroutine": "coroutine", "generator": "generator", "async generator": "asyncgen"}.get(definition.kind, "function")
+        self.kind = {"coroutine": "coroutine", "generator": "generator", "async generator": "asyncgen"}.get(
+            definition.kind, "function"
+        )
         self.target = resolve(site.chain, outer) if site.chain else None
         self.matched = self.target is not None and leads_to(self.target, code)
         self.dropped = 0
@@ -97,7 +103,11 @@ class Callee:
     def mangled(self) -> str:
         """Return the function's name as an attribute of its class: private ones carry the class's name."""
         private = self.name.startswith("__") and not self.name.endswith("__")
-        return "_%s%s" % (self.definition.qualname.split(".")[-2].lstrip("_"), self.name) if private and self.in_class() else self.name
+        return (
+            "_%s%s" % (self.definition.qualname.split(".")[-2].lstrip("_"), self.name)
+            if private and self.in_class()
+            else self.name
+        )
 
     def is_static(self) -> bool:
         """Say whether the function is a static method where it is defined."""
@@ -118,14 +128,25 @@ class Callee:
                 continue
             found = self.held(owner, name)
             if isinstance(found, property):
-                if any(leads_to(getattr(found, part), self.code) for part in ("fget", "fset", "fdel") if getattr(found, part)):
+                if any(
+                    leads_to(getattr(found, part), self.code)
+                    for part in ("fget", "fset", "fdel")
+                    if getattr(found, part)
+                ):
                     self.receiver, self.name, self.dropped, self.kind = first, name, 1, "property"
                     self.part = next(p for p in ("fget", "fset", "fdel") if leads_to(getattr(found, p), self.code))
                     self.owner = found
                     return True
                 continue
             if isinstance(found, functools.cached_property) and leads_to(found.func, self.code):
-                self.receiver, self.name, self.dropped, self.kind, self.part, self.owner = first, name, 1, "property", "fget", found.func
+                self.receiver, self.name, self.dropped, self.kind, self.part, self.owner = (
+                    first,
+                    name,
+                    1,
+                    "property",
+                    "fget",
+                    found.func,
+                )
                 return True
             is_class = isinstance(found, classmethod)
             function = found.__func__ if isinstance(found, classmethod) else found
@@ -204,7 +225,11 @@ class Callee:
     def spelled(self) -> Optional[str]:
         """Return ``module:name`` as the caller wrote it, where that leads to what was called."""
         kind = self.made() if self.kind == "constructor" else None
-        if not self.site.chain or self.outer is None or not (self.matched or (kind is not None and self.target is kind)):
+        if (
+            not self.site.chain
+            or self.outer is None
+            or not (self.matched or (kind is not None and self.target is kind))
+        ):
             return None
         found = checks.spelling(self.site.chain, self.outer)
         # A helper of the suite's may hand on what is the subject's: only the subject is there in a replay.
@@ -233,12 +258,18 @@ class Callee:
             form = forms.of(name, index)
             if form == "unknown" and defaults.get(name, MISSING) is self.values[name]:
                 form = "defaulted"
-            made.append({"name": name, "form": form, "value": self.value(name) if form != "defaulted" else self.default(name)})
-        made += [{"name": definition.vararg, "form": "positional", "value": self.snapshots.argument(item)} for item in rest]
+            made.append(
+                {"name": name, "form": form, "value": self.value(name) if form != "defaulted" else self.default(name)}
+            )
+        made += [
+            {"name": definition.vararg, "form": "positional", "value": self.snapshots.argument(item)} for item in rest
+        ]
         for name in definition.kwonly:
             form = forms.of(name, None)
             made.append({"name": name, "form": "keyword" if form == "unknown" else form, "value": self.value(name)})
-        made += [{"name": name, "form": "keyword", "value": self.snapshots.argument(item)} for name, item in keywords.items()]
+        made += [
+            {"name": name, "form": "keyword", "value": self.snapshots.argument(item)} for name, item in keywords.items()
+        ]
         return made
 
     def is_spelled(self) -> bool:
@@ -344,7 +375,11 @@ def shape(function: types.FunctionType, encode: Any) -> Dict[str, Json]:
     count = code.co_argcount + code.co_kwonlyargcount
     flags = code.co_flags
     kind = "function"
-    for flag, name in ((inspect.CO_COROUTINE, "coroutine"), (inspect.CO_ASYNC_GENERATOR, "asyncgen"), (inspect.CO_GENERATOR, "generator")):
+    for flag, name in (
+        (inspect.CO_COROUTINE, "coroutine"),
+        (inspect.CO_ASYNC_GENERATOR, "asyncgen"),
+        (inspect.CO_GENERATOR, "generator"),
+    ):
         if flags & flag:
             kind = name
     names = list(code.co_varnames[: count + bool(flags & inspect.CO_VARARGS) + bool(flags & inspect.CO_VARKEYWORDS)])
@@ -380,6 +415,10 @@ def is_constant(code: types.CodeType, names: List[str]) -> bool:
             return False
         elif instruction.opname in ("LOAD_DEREF", "LOAD_CLOSURE") and instruction.argval in names:
             return False
-        elif instruction.opname.startswith("LOAD_FAST") and isinstance(instruction.argval, tuple) and set(instruction.argval) & set(names):
+        elif (
+            instruction.opname.startswith("LOAD_FAST")
+            and isinstance(instruction.argval, tuple)
+            and set(instruction.argval) & set(names)
+        ):
             return False
     return True

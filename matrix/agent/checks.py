@@ -26,7 +26,18 @@ FUNCTIONS = {
     "len", "str", "repr", "int", "float", "bool", "list", "tuple", "set", "frozenset", "dict", "sorted", "isinstance", "type",
     "abs", "min", "max", "sum", "any", "all", "issubclass", "callable", "hasattr", "getattr", "bytes", "round", "hash", "iter", "next", "reversed",
 }  # fmt: skip
-PATH_FUNCTIONS = {"basename", "dirname", "exists", "isfile", "isdir", "join", "islink", "abspath", "splitext", "getsize"}
+PATH_FUNCTIONS = {
+    "basename",
+    "dirname",
+    "exists",
+    "isfile",
+    "isdir",
+    "join",
+    "islink",
+    "abspath",
+    "splitext",
+    "getsize",
+}
 METHODS = {
     "startswith", "endswith", "lower", "upper", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "replace", "decode",
     "encode", "keys", "values", "items", "get", "count", "index", "find", "difference", "union", "intersection", "issubset",
@@ -44,7 +55,16 @@ class Inexpressible(Exception):
 
 def events_of(source: callsite.Source, line: int, column: int, frame: types.FrameType, recorder: Any) -> Iterator[Json]:
     """Yield the events of a statement that was executed: its reads of the subject, and what it asserted."""
-    statement = next((n for p, nodes in source.nodes.items() if p[0] == line and p[2] == column for n in nodes if isinstance(n, ast.stmt)), None)
+    statement = next(
+        (
+            n
+            for p, nodes in source.nodes.items()
+            if p[0] == line and p[2] == column
+            for n in nodes
+            if isinstance(n, ast.stmt)
+        ),
+        None,
+    )
     if statement is None:
         return
     expression = asserted(statement)
@@ -151,7 +171,11 @@ class Builder:
         found = module_attribute(chain, self.frame) if chain else None
         if found is not None:
             symbol = spelling(chain or (), self.frame)
-            if symbol and symbol.split(".")[0].split(":")[0] in self.recorder.modules and not isinstance(found[0], types.ModuleType):
+            if (
+                symbol
+                and symbol.split(".")[0].split(":")[0] in self.recorder.modules
+                and not isinstance(found[0], types.ModuleType)
+            ):
                 return {"read": symbol}
             return self.value(found[0])
         if isinstance(node.value, ast.Name):
@@ -163,7 +187,10 @@ class Builder:
     def of_Subscript(self, node: ast.Subscript) -> Json:
         """Return an item."""
         if isinstance(node.slice, ast.Slice):
-            parts = [{"v": None} if part is None else self.tree(part) for part in (node.slice.lower, node.slice.upper, node.slice.step)]
+            parts = [
+                {"v": None} if part is None else self.tree(part)
+                for part in (node.slice.lower, node.slice.upper, node.slice.step)
+            ]
             return {"get": self.tree(node.value), "s": parts}
         return {"get": self.tree(node.value), "k": self.tree(node.slice)}
 
@@ -178,7 +205,10 @@ class Builder:
 
     def of_BoolOp(self, node: ast.BoolOp) -> Json:
         """Return a conjunction or disjunction."""
-        return {"op": "and" if isinstance(node.op, ast.And) else "or", "args": [self.tree(value) for value in node.values]}
+        return {
+            "op": "and" if isinstance(node.op, ast.And) else "or",
+            "args": [self.tree(value) for value in node.values],
+        }
 
     def of_UnaryOp(self, node: ast.UnaryOp) -> Json:
         """Return a negation."""
@@ -201,7 +231,11 @@ class Builder:
 
     def of_Dict(self, node: ast.Dict) -> Json:
         """Return a display of a mapping."""
-        pairs = [{"op": "tuple", "args": [self.tree(key), self.tree(value)]} for key, value in zip(node.keys, node.values) if key]
+        pairs = [
+            {"op": "tuple", "args": [self.tree(key), self.tree(value)]}
+            for key, value in zip(node.keys, node.values)
+            if key
+        ]
         return {"op": "dict", "args": [{"op": "list", "args": pairs}]}
 
     def of_JoinedStr(self, node: ast.JoinedStr) -> Json:
@@ -211,7 +245,9 @@ class Builder:
             if isinstance(part, ast.FormattedValue):
                 if part.format_spec is not None:
                     raise Inexpressible("a format")
-                parts.append({"call": "repr" if part.conversion == ord("r") else "str", "args": [self.tree(part.value)]})
+                parts.append(
+                    {"call": "repr" if part.conversion == ord("r") else "str", "args": [self.tree(part.value)]}
+                )
             else:
                 parts.append(self.tree(part))
         return {"op": "concat", "args": parts}
@@ -222,13 +258,20 @@ class Builder:
         if made is not None:
             self.mentioned.add(made)
             return {"v": {"$ref": made}}
-        if any(isinstance(argument, ast.Starred) for argument in node.args) or any(k.arg is None for k in node.keywords):
+        if any(isinstance(argument, ast.Starred) for argument in node.args) or any(
+            k.arg is None for k in node.keywords
+        ):
             raise Inexpressible("*arguments")
         chain = callsite.chain_of(node.func)
         target = module_attribute(chain, self.frame)[0] if chain and module_attribute(chain, self.frame) else None
         if chain == ("iter",) and len(node.args) != 1:
             raise Inexpressible("iter() with a function")
-        if chain and len(chain) == 1 and chain[0] in FUNCTIONS and getattr(builtins, chain[0]) is self.frame.f_globals.get(chain[0], getattr(builtins, chain[0])):
+        if (
+            chain
+            and len(chain) == 1
+            and chain[0] in FUNCTIONS
+            and getattr(builtins, chain[0]) is self.frame.f_globals.get(chain[0], getattr(builtins, chain[0]))
+        ):
             return {"call": chain[0], "args": self.plain(node)}
         name = getattr(target, "__name__", "")
         if getattr(target, "__module__", "") in ("posixpath", "genericpath", "os.path") and name in PATH_FUNCTIONS:
@@ -239,7 +282,11 @@ class Builder:
             return {"call": "Path", "args": self.plain(node)}
         if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS | MOCK_CHECKS:
             keywords = {keyword.arg or "": self.tree(keyword.value) for keyword in node.keywords}
-            return {"method": node.func.attr, "args": [self.tree(node.func.value), *[self.tree(a) for a in node.args]], "kwargs": keywords}
+            return {
+                "method": node.func.attr,
+                "args": [self.tree(node.func.value), *[self.tree(a) for a in node.args]],
+                "kwargs": keywords,
+            }
         raise Inexpressible("a call of %s" % (".".join(chain) if chain else "something"))
 
     def plain(self, node: ast.Call) -> List[Json]:
@@ -262,7 +309,11 @@ def module_attribute(chain: Sequence[str], frame: types.FrameType) -> Optional[T
         if name not in vars(found):
             return None
         found = vars(found)[name]
-    return (found,) if len(chain) > 1 or isinstance(found, (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType)) else None
+    return (
+        (found,)
+        if len(chain) > 1 or isinstance(found, (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType))
+        else None
+    )
 
 
 def imports_of(source: callsite.Source, file: str, modules: Sequence[str]) -> Iterator[Json]:
@@ -273,7 +324,14 @@ def imports_of(source: callsite.Source, file: str, modules: Sequence[str]) -> It
         optional = not isinstance(parent, ast.Module)
         for module, names in imported(node):
             if module != "__future__":
-                yield {"e": "import", "file": file, "module": module, "names": names, "optional": optional, "subject": module.split(".")[0] in modules}
+                yield {
+                    "e": "import",
+                    "file": file,
+                    "module": module,
+                    "names": names,
+                    "optional": optional,
+                    "subject": module.split(".")[0] in modules,
+                }
 
 
 def imported(node: ast.AST) -> Iterator[Tuple[str, List[str]]]:

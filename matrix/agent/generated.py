@@ -65,7 +65,9 @@ def of_namedtuple(recorder: Any, source: str, space: Dict[str, Any]) -> Any:
         return None
     name = "%s.__new__" % frame.f_locals["typename"]
     define = recorder.definer(False)
-    rewriter = probes.Rewriter(module, lambda node, module, _, kind: define(node, module, name, kind), False, "<string>")
+    rewriter = probes.Rewriter(
+        module, lambda node, module, _, kind: define(node, module, name, kind), False, "<string>"
+    )
     tree = rewriter.visit(ast.parse(source, mode="eval"))
     # It is evaluated without builtins.
     space.update((key, value) for key, value in vars(builtins).items() if key.startswith("@"))

@@ -24,19 +24,30 @@ def start(path: str) -> None:
     from .recorder import Recorder
 
     recorder = Recorder(config)
-    probes.install({
-        probes.ENTER: recorder.enter,
-        probes.LEAVE: recorder.leave,
-        probes.LEAVE + "2": recorder.leave2,
-        probes.RAISED: recorder.raised,
-        probes.YIELD: recorder.suspend,
-        probes.RESUME: recorder.resume,
-        probes.CAUGHT: recorder.caught,
-        probes.THROUGH: recorder.through,
-        probes.DID: recorder.did,
-    })
+    probes.install(
+        {
+            probes.ENTER: recorder.enter,
+            probes.LEAVE: recorder.leave,
+            probes.LEAVE + "2": recorder.leave2,
+            probes.RAISED: recorder.raised,
+            probes.YIELD: recorder.suspend,
+            probes.RESUME: recorder.resume,
+            probes.CAUGHT: recorder.caught,
+            probes.THROUGH: recorder.through,
+            probes.DID: recorder.did,
+        }
+    )
     sys.meta_path.insert(0, probes.Finder(recorder.wants, recorder.compile, recorder.imported))
-    sys.meta_path.insert(0, After({"_pytest.assertion.rewrite": rewriting(recorder), "_pytest.monkeypatch": patching, "_pytest.reports": reporting(recorder)}))
+    sys.meta_path.insert(
+        0,
+        After(
+            {
+                "_pytest.assertion.rewrite": rewriting(recorder),
+                "_pytest.monkeypatch": patching,
+                "_pytest.reports": reporting(recorder),
+            }
+        ),
+    )
     if config["redirects"]:
         import socket
 
@@ -113,7 +124,17 @@ def reporting(recorder: Any) -> Any:
     def after(module: Any) -> None:
         original = module.TestReport.__init__
 
-        def __init__(self: Any, nodeid: str, location: Any, keywords: Any, outcome: str, longrepr: Any, when: str, *args: Any, **kwargs: Any) -> None:
+        def __init__(
+            self: Any,
+            nodeid: str,
+            location: Any,
+            keywords: Any,
+            outcome: str,
+            longrepr: Any,
+            when: str,
+            *args: Any,
+            **kwargs: Any,
+        ) -> None:
             original(self, nodeid, location, keywords, outcome, longrepr, when, *args, **kwargs)
             recorder.guarded(recorder.report, nodeid, when, outcome)
 
@@ -124,7 +145,9 @@ def reporting(recorder: Any) -> Any:
 
 def deepen(more: int) -> None:
     """Leave the program as many frames as it has without the probe's own (``more`` of them), and let it see its own limit."""
-    headroom = more + (3 if sys.version_info < (3, 12) else 2)  # measured; until 3.11 calls of built-in functions count as well
+    headroom = more + (
+        3 if sys.version_info < (3, 12) else 2
+    )  # measured; until 3.11 calls of built-in functions count as well
     read, change = sys.getrecursionlimit, sys.setrecursionlimit
 
     def getrecursionlimit() -> int:

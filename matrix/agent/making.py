@@ -34,8 +34,6 @@ class Broken(Stop):
     """A module of the release does not import."""
 
 
-
-
 def import_module(name: str, modules: Tuple[str, ...]) -> Any:
     """Import a module of the subject.
 
@@ -163,7 +161,9 @@ class Makers:
         except Stop:
             raise
         except BaseException as error:
-            raise Blocked(0, "%s cannot be constructed: %s: %s" % (value["$new"], type(error).__name__, first_line(error))) from None
+            raise Blocked(
+                0, "%s cannot be constructed: %s: %s" % (value["$new"], type(error).__name__, first_line(error))
+            ) from None
         self.bring(decoder, made, value.get("state", {}))
         return made
 
@@ -186,7 +186,9 @@ class Makers:
 
     def make_file(self, decoder: Decoder, value: Json) -> Any:
         """Return an open file; only what is in the working folders is opened for more than reading."""
-        path = self.player.templates.show(value["$file"]["$tmpl"]) if isinstance(value["$file"], dict) else value["$file"]
+        path = (
+            self.player.templates.show(value["$file"]["$tmpl"]) if isinstance(value["$file"], dict) else value["$file"]
+        )
         if not self.player.is_inside(path) and set(value["mode"]) - set("rbt"):
             raise Unreplayable("a file outside of the working folders")
         try:
@@ -229,12 +231,16 @@ class Makers:
     def member(self, decoder: Decoder, value: Json) -> Any:
         """Return what a class body holds."""
         if isinstance(value, dict) and "$member" in value:
-            return {"staticmethod": staticmethod, "classmethod": classmethod, "property": property}[value["$member"]](decoder.decode(value["of"]))
+            return {"staticmethod": staticmethod, "classmethod": classmethod, "property": property}[value["$member"]](
+                decoder.decode(value["of"])
+            )
         return decoder.decode(value)
 
     def make_inst(self, decoder: Decoder, value: Json) -> Any:
         """Return an instance of a class of the caller's, with its state."""
-        return self.once("inst", value["$inst"], lambda definition: self.new_instance(decoder, definition, value["$inst"]))
+        return self.once(
+            "inst", value["$inst"], lambda definition: self.new_instance(decoder, definition, value["$inst"])
+        )
 
     def new_instance(self, decoder: Decoder, definition: Json, number: int) -> Any:
         """Make an instance from its definition."""
@@ -333,7 +339,11 @@ def new_mock(decoder: Decoder, definition: Json) -> Any:
     """Make a mock from its definition."""
     import unittest.mock
 
-    kind = {"Mock": unittest.mock.Mock, "MagicMock": unittest.mock.MagicMock, "AsyncMock": getattr(unittest.mock, "AsyncMock", None)}.get(definition["class"])
+    kind = {
+        "Mock": unittest.mock.Mock,
+        "MagicMock": unittest.mock.MagicMock,
+        "AsyncMock": getattr(unittest.mock, "AsyncMock", None),
+    }.get(definition["class"])
     if kind is None:
         raise Unreplayable("a mock of class %s" % definition["class"])
     return kind(**{name: decoder.decode(item) for name, item in definition["state"].items()})
@@ -345,7 +355,21 @@ DATA_MODULES = {
     "enum", "fractions", "functools", "inspect", "io", "itertools", "json", "logging", "math", "numbers", "operator", "pathlib", "re", "string",
     "textwrap", "time", "types", "typing", "unittest.mock", "uuid", "warnings", "zoneinfo",
 }  # fmt: skip
-UNSAFE = {"eval", "exec", "compile", "open", "__import__", "input", "breakpoint", "exit", "quit", "globals", "setattr", "delattr", "vars"}
+UNSAFE = {
+    "eval",
+    "exec",
+    "compile",
+    "open",
+    "__import__",
+    "input",
+    "breakpoint",
+    "exit",
+    "quit",
+    "globals",
+    "setattr",
+    "delattr",
+    "vars",
+}
 
 
 def allowed(module: str, name: str, imports: Any) -> bool:
@@ -374,7 +398,13 @@ def synthesize(definition: Json, player: Any, decoder: Decoder) -> Any:
         BODIES[definition["kind"]] % ", ".join("%r: %s" % (n, n) for n in names),
     )
     kwdefaults = {key: decoder.decode(value) for key, value in definition.get("kwdefaults", {}).items()}
-    space: Dict[str, Any] = {"__name__": "caller", "_play": player.play, "_stub": definition["id"], "_d": defaults, "_k": kwdefaults}
+    space: Dict[str, Any] = {
+        "__name__": "caller",
+        "_play": player.play,
+        "_stub": definition["id"],
+        "_d": defaults,
+        "_k": kwdefaults,
+    }
     exec(compile(source, "<stub>", "exec"), space)  # noqa: S102 — only checked identifiers were put into the text
     function = space[name]
     function.__name__ = function.__qualname__ = definition["name"]
@@ -403,7 +433,10 @@ def parameters(definition: Json, defaulted: int) -> str:
         made.append("*" + rest.pop(0))
     elif kwonly:
         made.append("*")
-    made += ["%s=_k[%r]" % (n, n) if n in definition.get("kwdefaults", {}) else n for n in names[positional : positional + kwonly]]
+    made += [
+        "%s=_k[%r]" % (n, n) if n in definition.get("kwdefaults", {}) else n
+        for n in names[positional : positional + kwonly]
+    ]
     return ", ".join(made + (["**" + rest[0]] if definition["varkw"] else []))
 
 
@@ -420,5 +453,3 @@ def exception_of(value: Json, decoder: Decoder) -> BaseException:
     made = exception_type(name)(*[decoder.decode(item) for item in raised["args"]])
     assert isinstance(made, BaseException)
     return made
-
-

@@ -23,7 +23,21 @@ CAUGHT, THROUGH = "@caught", "@through"
 class Definition:
     """A function as its source defines it."""
 
-    __slots__ = ("defaults", "ident", "kind", "kwarg", "kwonly", "line", "module", "names", "positional", "posonly", "qualname", "suite", "vararg")
+    __slots__ = (
+        "defaults",
+        "ident",
+        "kind",
+        "kwarg",
+        "kwonly",
+        "line",
+        "module",
+        "names",
+        "positional",
+        "posonly",
+        "qualname",
+        "suite",
+        "vararg",
+    )
 
     def __init__(self, ident: int, module: str, qualname: str, node: Any, kind: str, suite: bool) -> None:
         """Read the parameters off ``node``."""
@@ -246,7 +260,9 @@ def is_told(node: ast.AST) -> bool:
 class Loader(importlib.machinery.SourceFileLoader):
     """Loads a module with probes; compiled files are neither read nor written."""
 
-    def __init__(self, name: str, path: str, compile_: Callable[[bytes, str, str], Any], after: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, path: str, compile_: Callable[[bytes, str, str], Any], after: Callable[[str], None]
+    ) -> None:
         """Make one that compiles with ``compile_(source, path, name)`` and says ``after(name)`` it was executed."""
         super().__init__(name, path)
         self.compile_, self.after = compile_, after
@@ -265,7 +281,12 @@ class Loader(importlib.machinery.SourceFileLoader):
 class Finder(importlib.abc.MetaPathFinder):
     """Finds modules as Python does, and gives those of interest a loader that probes them."""
 
-    def __init__(self, wants: Callable[[str, str], bool], compile_: Callable[[bytes, str, str], Any], after: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        wants: Callable[[str, str], bool],
+        compile_: Callable[[bytes, str, str], Any],
+        after: Callable[[str], None],
+    ) -> None:
         """Make one; ``wants(name, path)`` chooses the modules."""
         self.wants, self.compile_, self.after = wants, compile_, after
 
@@ -295,7 +316,8 @@ def rewrite(source: Any, path: str, name: str, define: Callable[[Any, str, str, 
     return Rewriter(name, define, suite, path).visit(tree)
 
 
-def compile_probed(source: bytes, path: str, name: str, define: Callable[[Any, str, str, str], int], suite: bool) -> Any:
+def compile_probed(
+    source: bytes, path: str, name: str, define: Callable[[Any, str, str, str], int], suite: bool
+) -> Any:
     """Return the code of a probed module."""
     return compile(rewrite(source, path, name, define, suite), path, "exec", dont_inherit=True)
-

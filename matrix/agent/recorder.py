@@ -28,7 +28,19 @@ SWEEP = 200  # calls after which results that nothing refers to are let go
 class Token:
     """A call under way."""
 
-    __slots__ = ("before", "changeable", "definition", "event", "inner", "result", "script", "services", "sink", "suspended", "yielded")
+    __slots__ = (
+        "before",
+        "changeable",
+        "definition",
+        "event",
+        "inner",
+        "result",
+        "script",
+        "services",
+        "sink",
+        "suspended",
+        "yielded",
+    )
 
     def __init__(self, definition: probes.Definition, event: Dict[str, Json], sink: List[Json]) -> None:
         """Make one for an event that will go to ``sink`` when it is over."""
@@ -388,7 +400,9 @@ class Recorder:
             if kind != LIBRARY:
                 return above, kind
             last, above = above, above.f_back
-        return None, self.threads.get(id(last.f_locals.get("self")), LIBRARY) if last.f_code.co_name == "_bootstrap" else LIBRARY
+        return None, self.threads.get(
+            id(last.f_locals.get("self")), LIBRARY
+        ) if last.f_code.co_name == "_bootstrap" else LIBRARY
 
     def spawn(self, thread: Any) -> None:
         """Note who starts a thread: what the caller's threads run is called from outside."""
@@ -438,7 +452,9 @@ class Recorder:
         if self.inner and definition.qualname.endswith(".__init__"):
             self.snapshots.inline.on = True
             try:
-                arguments = self.snapshots.call(frame, definition, values, site, outer, direct=frame.f_back is outer)["args"]
+                arguments = self.snapshots.call(frame, definition, values, site, outer, direct=frame.f_back is outer)[
+                    "args"
+                ]
                 self.snapshots.inline.construct(frame, values[0], arguments)
             finally:
                 self.snapshots.inline.on = False
@@ -606,7 +622,9 @@ class Recorder:
                 self.finish(token, "raise", error)
             trace = trace.tb_next
 
-    def begin_stub(self, frame: types.FrameType, caller: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]) -> None:
+    def begin_stub(
+        self, frame: types.FrameType, caller: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]
+    ) -> None:
         """Begin a call from the subject to a function of the caller's."""
         stub = self.snapshots.stub_of(frame.f_code)
         above: Optional[types.FrameType] = caller
@@ -656,7 +674,9 @@ class Recorder:
         env = world.difference(self.environ, dict(os.environ))
         if env:
             self.environ = dict(os.environ)
-            sink.append({"e": "env", "changes": {name: self.snapshots.argument(value) for name, value in sorted(env.items())}})
+            sink.append(
+                {"e": "env", "changes": {name: self.snapshots.argument(value) for name, value in sorted(env.items())}}
+            )
         cwd = os.getcwd()
         if cwd != self.cwd:
             self.cwd = cwd

@@ -102,7 +102,11 @@ class Snapshots:
 
     def with_texts(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
         """Return a collection whose texts may have come from earlier results, or None where none did."""
-        if self.inline.on or type(obj) is dict or not any(isinstance(item, str) and self.known.get(item) for item in obj):
+        if (
+            self.inline.on
+            or type(obj) is dict
+            or not any(isinstance(item, str) and self.known.get(item) for item in obj)
+        ):
             return None
         items = [self.reference(encoder, item, depth) or encoder.encode(item, depth + 1) for item in obj]
         return {"$tuple": items} if type(obj) is tuple else items
@@ -199,7 +203,14 @@ class Snapshots:
             number = self.classes[obj] = self.number()
             body: Dict[str, Json] = {}
             for name, item in vars(obj).items():
-                if name in ("__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__", "__static_attributes__"):
+                if name in (
+                    "__dict__",
+                    "__weakref__",
+                    "__module__",
+                    "__doc__",
+                    "__firstlineno__",
+                    "__static_attributes__",
+                ):
                     continue
                 body[name] = self.member(item, depth)
             bases = [self.inside(base, depth) for base in obj.__bases__]
@@ -252,7 +263,10 @@ class Snapshots:
             new = obj.mock_calls[count:]
             if new:
                 self.mocks[key] = (obj, number, count + len(new))
-                made += [{"mock": number, "name": c[0], "args": self.state(list(c[1])), "kwargs": self.state(dict(c[2]))} for c in new]
+                made += [
+                    {"mock": number, "name": c[0], "args": self.state(list(c[1])), "kwargs": self.state(dict(c[2]))}
+                    for c in new
+                ]
         return made
 
     def of_subject(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
@@ -282,7 +296,10 @@ class Snapshots:
         recorder = self.recorder
         recorder.calls += 1
         ident: int = recorder.calls
-        base = next((base for base in (BaseException, dict, list, set, str, bytes, int, float, tuple) if isinstance(obj, base)), None)
+        base = next(
+            (base for base in (BaseException, dict, list, set, str, bytes, int, float, tuple) if isinstance(obj, base)),
+            None,
+        )
         given: Any = [] if base is None else obj.args if base is BaseException else [base(obj)]
         recorder.sink_now.append({
             "e": "call", "id": ident, "tier": "boundary", "function": symbol.replace(":", "."), "module": symbol.partition(":")[0],
@@ -308,7 +325,9 @@ class Snapshots:
             return {"$mock": self.mocks[id(obj)][1]}
         return look(encoder, obj, depth, self.is_subjects)
 
-    def outcome(self, how: str, value: Any, ident: Optional[int] = None, for_replay: bool = False, inner: bool = False) -> Json:
+    def outcome(
+        self, how: str, value: Any, ident: Optional[int] = None, for_replay: bool = False, inner: bool = False
+    ) -> Json:
         """Return how a call ended; the object that it gave is known by ``ident`` from now on."""
         if inner and how not in ("closed", "raise"):
             return {how: self.state(value)}

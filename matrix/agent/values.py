@@ -80,6 +80,12 @@ class Templates:
         escaped.append(escape(text[position:]))
         return "".join(escaped)
 
+    def plain(self, text: str) -> str:
+        """Return ``text`` for people, with names in the place of what differs from machine to machine."""
+        return (
+            text if self.pattern is None else self.pattern.sub(lambda found: "{%s}" % self.names[found.group()], text)
+        )
+
     def show(self, template: str) -> str:
         """Return the text that ``template`` stands for here.
 
@@ -274,7 +280,10 @@ class Encoder:
         if isinstance(obj, BaseException) and kind.__module__ == "builtins":
             return {"$std": "exception", "type": kind.__name__, "args": self.many(obj.args, depth)}
         if kind.__module__ == "collections" and kind is collections.defaultdict:
-            return {"$std": "defaultdict", "args": [self.encode(obj.default_factory, depth + 1), self.encode(dict(obj), depth + 1)]}
+            return {
+                "$std": "defaultdict",
+                "args": [self.encode(obj.default_factory, depth + 1), self.encode(dict(obj), depth + 1)],
+            }
         return {"$opaque": "%s.%s" % (kind.__module__, kind.__qualname__)}
 
 
@@ -296,7 +305,9 @@ def canonical(value: Json) -> str:
 class Decoder:
     """Makes objects of values; ``hook`` makes those that are not data (``$ref``, ``$stub`` …)."""
 
-    def __init__(self, templates: Templates, hook: Callable[["Decoder", str, Any], Any], blobs: Dict[str, bytes]) -> None:
+    def __init__(
+        self, templates: Templates, hook: Callable[["Decoder", str, Any], Any], blobs: Dict[str, bytes]
+    ) -> None:
         """Make one that finds its blobs in ``blobs``."""
         self.templates, self.hook, self.blobs = templates, hook, blobs
         self.path: List[Any] = []

@@ -50,7 +50,9 @@ class Owner:
 
 def is_cached(target: Any, name: str) -> bool:
     """Say whether an attribute of an object is one that ``functools.cached_property`` stores."""
-    return not isinstance(target, type) and isinstance(inspect.getattr_static(type(target), name, None), functools.cached_property)
+    return not isinstance(target, type) and isinstance(
+        inspect.getattr_static(type(target), name, None), functools.cached_property
+    )
 
 
 class Watch:
@@ -128,7 +130,11 @@ class Watch:
         if module is None:
             return
         for patcher in [obj for obj in PATCHERS if obj is not None]:
-            new = [(target, name) for target, name, _ in patcher._setattr if not self.is_watched(target) and not is_runners(target)]
+            new = [
+                (target, name)
+                for target, name, _ in patcher._setattr
+                if not self.is_watched(target) and not is_runners(target)
+            ]
             old = self.patched.get(id(patcher), [])
             if len(new) == len(old):
                 continue

@@ -1,9 +1,11 @@
 """A trace and what the agent reported of it → rows: a verdict per call, works or fails per test."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from matrix.compare import normal
 from matrix.rows import INSTALL_ERROR, NO, UNKNOWN, UNREPLAYABLE, CallRow, TestRow, works
 from matrix.trace import Event, Trace
 from matrix.verdict import Judgement, judge
@@ -91,9 +93,8 @@ class Judge:
 
     def explained(self, made: Judgement, report: Report | None) -> str:
         """Return the reason of a verdict; that of ``blocked`` names the call that failed."""
-        if made.verdict == "blocked" and report is not None and "by" in report:
-            return f"needs {made.detail}"
-        return made.detail
+        needs = made.verdict == "blocked" and report is not None and "by" in report
+        return stable(f"needs {made.detail}" if needs else made.detail)
 
     def tests(self) -> list[str]:
         """Return the tests that passed when they were recorded: the others say nothing of a release."""
@@ -115,6 +116,20 @@ class Judge:
             for test, call in self.trace.calls()
         ]
         return calls, [TestRow(test, profile, release, UNKNOWN, UNKNOWN) for test in self.tests()]
+
+
+# What differs from run to run in a reason: digests of what holds a time, and addresses of objects.
+TEMPORARY = re.compile(r"\{tmp\}/[^\s'\",)]*")
+VOLATILE = re.compile(r"\b[0-9a-f]{32,}\b|\b0x[0-9a-f]{6,}\b")
+
+
+def stable(detail: str) -> str:
+    """Return a reason without what differs from run to run.
+
+    >>> stable("{tmp}/oras.k3j_x9aa is 9b32c2e3f99e2d3f9dd10f323784241a")
+    '{tmp}/oras.{random} is {digest}'
+    """
+    return TEMPORARY.sub(lambda path: normal(path.group()), VOLATILE.sub("{digest}", detail))
 
 
 def gates(test: str) -> list[str]:

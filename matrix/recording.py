@@ -82,14 +82,18 @@ class Interpreter:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """Make a working folder with ``work``, ``home`` and ``tmp``, and remove it afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="caliper-")).resolve()
+    """Make a working folder with ``work``, ``home`` and ``tmp``, and remove it afterwards.
+
+    It lies in a folder of its own, so that what is above the working directory has the same name everywhere.
+    """
+    base = Path(tempfile.mkdtemp(prefix="caliper-")).resolve()
+    folder = base / "scratch"
     try:
         for name in ("work", "home", "tmp"):
-            (folder / name).mkdir()
+            (folder / name).mkdir(parents=True)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(base, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -216,6 +220,7 @@ class Job:
             "suite_roots": [str(self.cwd)],
             "roots": roots,
             "templates": {
+                "base": str(self.folder.parent),
                 "root": str(self.folder),
                 "work": str(self.cwd),
                 "home": home,

@@ -16,8 +16,10 @@ from matrix.services import Control, Services, load_services
 from matrix.subject import Subject
 from matrix.trace import Trace, read_trace
 
-# Seconds for one call. Sleep is virtual, so that what takes longer hangs; the slowest call of oras' suite takes 0.3 s.
+# Seconds that one call may compute. Sleep is virtual, so that what takes longer hangs; the slowest of oras takes 0.3 s.
 CALL_LIMIT = 10.0
+# Seconds that one call may take in all, waiting included.
+PATIENCE = 60.0
 # What old code may use: bytes of address space, bytes of one file, processes of this user, seconds of CPU.
 LIMITS = {"AS": 8 << 30, "FSIZE": 1 << 30, "CPU": 600, "CORE": 0}
 
@@ -102,7 +104,7 @@ def make_job(
         "trace": str(path.resolve()),
         "modules": list(trace.header["modules"]),
         "roots": roots,
-        "templates": {"root": str(folder), **roots, "release": release, **services.templates},
+        "templates": {"base": str(folder.parent), "root": str(folder), **roots, "release": release, **services.templates},
         "presets": [[preset.after, preset.target, preset.value] for preset in subject.presets],
         "control": control,
         "redirects": dict(services.redirects),
@@ -110,6 +112,7 @@ def make_job(
         "also": [str(also)] if also else [],
         "overlay": [str(overlay)] if overlay else [],
         "limit": CALL_LIMIT,
+        "patience": PATIENCE,
         "limits": LIMITS,
     }
 

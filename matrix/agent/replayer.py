@@ -218,6 +218,8 @@ class Replayer:
 
     def report(self, made: Dict[str, Json]) -> None:
         """Report, unless another test's calls are only made again."""
+        if "detail" in made:
+            made["detail"] = self.templates.plain(made["detail"])
         if not self.quiet:
             self.emit(made)
 
@@ -272,6 +274,8 @@ class Replayer:
             raise Failure("import-error", str(error)) from None
         except (Unreplayable, BadValue) as error:
             raise Failure("unreplayable", str(error)) from None
+        except Exception as error:
+            raise Failure("unreplayable", "%s: %s" % (type(error).__name__, first_line(error))) from None
         shifted = bind(function, event, args, kwargs)
         made: Dict[str, Json] = {"call": event["id"]}
         if shifted:

@@ -265,4 +265,6 @@ def _define_data(engine: Engine, plan: staleness.Plan) -> None:
     truth: list[str | Path] = [*subject, "--cache", plan.cache / "truth", "--out", plan.results]
     define_command("truth", "Run the subject's own suite on every release: what the map is scored against.", *truth)
     define_command("mutants", "Replay on the release with planted faults, and count those that show.", *truth)
+    reading: list[str | Path] = ["--subject", plan.subject, "--list", plan.releases, "--results", plan.results]
+    define_command("predict", "Tell by reading alone what works on each release, and score that.", *reading)
     define_command("publish", "Publish the results to a registry (-- HOST/NAME).", "--results", plan.results)

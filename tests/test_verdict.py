@@ -64,13 +64,17 @@ CASES: list[tuple[str, Json, Json, str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("recorded", "reported", "verdict", "detail"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("recorded", "reported", "verdict", "detail"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_verdict(recorded: Json, reported: Json, verdict: str, detail: str) -> None:
     """A recorded call and its replay give one verdict, with the reason in words."""
     assert judge(recorded, reported) == Judgement(verdict, detail)
 
 
-@pytest.mark.parametrize("verdict", ["missing", "signature", "blocked", "timeout", "crash", "import-error", "unreplayable"])
+@pytest.mark.parametrize(
+    "verdict", ["missing", "signature", "blocked", "timeout", "crash", "import-error", "unreplayable"]
+)
 def test_verdict_of_the_agent(verdict: str) -> None:
     """What got no outcome at all is judged where it is replayed."""
     assert judge(RECORDED, {"call": 1, "verdict": verdict, "detail": "why"}) == Judgement(verdict, "why")
@@ -79,7 +83,9 @@ def test_verdict_of_the_agent(verdict: str) -> None:
 def test_failed_check() -> None:
     """Where the caller's own comparison no longer holds, the call is changed, even if its result looks the same."""
     failed = [{"check": 3, "held": False, "detail": "1 == 2 no longer holds"}]
-    assert judge(RECORDED, report(DATA), failed=failed) == Judgement("changed", "the caller's check fails: 1 == 2 no longer holds")
+    assert judge(RECORDED, report(DATA), failed=failed) == Judgement(
+        "changed", "the caller's check fails: 1 == 2 no longer holds"
+    )
 
 
 def test_raised_before_failed_check() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import sys
@@ -58,7 +59,17 @@ def is_context(frame: types.FrameType) -> bool:
 class Callee:
     """What was called, as far as the caller's spelling and the arguments tell."""
 
-    def __init__(self, snapshots: Any, code: types.CodeType, definition: probes.Definition, values: Tuple[Any, ...], site: callsite.Site, outer: Any) -> None:  # fmt: skip
+    owner: Any
+
+    def __init__(
+        self,
+        snapshots: Any,
+        code: types.CodeType,
+        definition: probes.Definition,
+        values: Tuple[Any, ...],
+        site: callsite.Site,
+        outer: Any,
+    ) -> None:
         """Find out what kind of a call it is, and on what."""
         self.snapshots, self.code, self.definition, self.site, self.outer = snapshots, code, definition, site, outer
         self.values = dict(zip(definition.names, values))
@@ -139,14 +150,8 @@ class Callee:
                     return True
                 continue
             if isinstance(found, functools.cached_property) and leads_to(found.func, self.code):
-                self.receiver, self.name, self.dropped, self.kind, self.part, self.owner = (
-                    first,
-                    name,
-                    1,
-                    "property",
-                    "fget",
-                    found.func,
-                )
+                self.receiver, self.name, self.dropped, self.kind = first, name, 1, "property"
+                self.part, self.owner = "fget", found.func
                 return True
             is_class = isinstance(found, classmethod)
             function = found.__func__ if isinstance(found, classmethod) else found
@@ -159,7 +164,10 @@ class Callee:
         return False
 
     def held(self, owner: type, name: str) -> Any:
-        """Return what a class holds by ``name``; where that is another function, what the class defines that this one stands in."""
+        """Return what a class holds by ``name``.
+
+        Where that is another function, it is what the class defines that this one stands in.
+        """
         found = inspect.getattr_static(owner, name, None)
         defined = [vars(base)[name] for base in owner.__mro__ if name in vars(base)]
         if leads_to(getattr(found, "__func__", found), self.code):
@@ -169,8 +177,7 @@ class Callee:
     def row(self) -> str:
         """Return the definition path; a wrapper counts as what it wraps."""
         for candidate in (getattr(self, "owner", None), self.target if self.matched else None):
-            function = getattr(candidate, "fget", None) or candidate
-            inner = function
+            inner: Any = getattr(candidate, "fget", None) or candidate
             while getattr(inner, "__wrapped__", None) is not None:
                 inner = inner.__wrapped__
             inner = getattr(inner, "__func__", inner)
@@ -275,7 +282,7 @@ class Callee:
     def is_spelled(self) -> bool:
         """Say whether the caller's call is one of this function, not of a built-in one that calls it in turn."""
         node = self.site.node
-        if not isinstance(node, callsite.ast.Call):
+        if not isinstance(node, ast.Call):
             return False
         if self.target is None or self.matched or self.name == "__call__":
             return self.target is not None or self.definition.kind in ("function", "lambda")
@@ -314,7 +321,7 @@ class Forms:
     """In what form each argument was given."""
 
     def __init__(self, site: Optional[callsite.Site], before: int = 0) -> None:
-        """Read them off the caller's spelling, ``before`` being given for the receiver; without one they are unknown."""
+        """Read them off the caller's spelling, ``before`` being the receiver's; without one they are unknown."""
         self.positional = None if site is None or site.positional is None else site.positional - before
         self.keywords = site.keywords if site else None
 
@@ -411,14 +418,8 @@ def is_constant(code: types.CodeType, names: List[str]) -> bool:
             probed = len(names) + 1
         elif probed and instruction.opname.startswith("LOAD_"):
             probed -= instruction.opname.count("LOAD_")
-        elif instruction.opname.startswith("LOAD_FAST") and instruction.argval in names:
-            return False
-        elif instruction.opname in ("LOAD_DEREF", "LOAD_CLOSURE") and instruction.argval in names:
-            return False
-        elif (
-            instruction.opname.startswith("LOAD_FAST")
-            and isinstance(instruction.argval, tuple)
-            and set(instruction.argval) & set(names)
-        ):
-            return False
+        elif instruction.opname.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_CLOSURE")):
+            read = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
+            if not set(names).isdisjoint(read):
+                return False
     return True

@@ -145,7 +145,7 @@ def chain_of(node: ast.AST) -> Optional[Tuple[str, ...]]:
 
 
 def usage_of(source: Source, node: ast.AST) -> str:
-    """Say what became of a call's result: ``none``, ``checked`` (only comparisons we saw, or later calls), ``whole``."""
+    """Say what became of a call's result: ``none``, ``checked`` (by comparisons we saw, or later calls), ``whole``."""
     for child, parent in source.ancestors(node):
         if isinstance(parent, ast.Assert):
             return "checked"

@@ -23,8 +23,9 @@ COMPARISONS = {
 ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
 # Functions without side effects that a check may apply.
 FUNCTIONS = {
-    "len", "str", "repr", "int", "float", "bool", "list", "tuple", "set", "frozenset", "dict", "sorted", "isinstance", "type",
-    "abs", "min", "max", "sum", "any", "all", "issubclass", "callable", "hasattr", "getattr", "bytes", "round", "hash", "iter", "next", "reversed",
+    "len", "str", "repr", "int", "float", "bool", "list", "tuple", "set", "frozenset", "dict", "sorted", "isinstance",
+    "type", "abs", "min", "max", "sum", "any", "all", "issubclass", "callable", "hasattr", "getattr", "bytes", "round",
+    "hash", "iter", "next", "reversed",
 }  # fmt: skip
 PATH_FUNCTIONS = {
     "basename",
@@ -39,13 +40,14 @@ PATH_FUNCTIONS = {
     "getsize",
 }
 METHODS = {
-    "startswith", "endswith", "lower", "upper", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "replace", "decode",
-    "encode", "keys", "values", "items", "get", "count", "index", "find", "difference", "union", "intersection", "issubset",
-    "issuperset", "isdisjoint", "exists", "is_file", "is_dir", "read_text", "read_bytes", "join", "format", "partition", "rpartition",
+    "startswith", "endswith", "lower", "upper", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "replace",
+    "decode", "encode", "keys", "values", "items", "get", "count", "index", "find", "difference", "union",
+    "intersection", "issubset", "issuperset", "isdisjoint", "exists", "is_file", "is_dir", "read_text", "read_bytes",
+    "join", "format", "partition", "rpartition",
 }  # fmt: skip
 MOCK_CHECKS = {
-    "assert_called", "assert_called_once", "assert_called_with", "assert_called_once_with", "assert_any_call", "assert_has_calls",
-    "assert_not_called",
+    "assert_called", "assert_called_once", "assert_called_with", "assert_called_once_with", "assert_any_call",
+    "assert_has_calls", "assert_not_called",
 }  # fmt: skip
 
 
@@ -263,7 +265,8 @@ class Builder:
         ):
             raise Inexpressible("*arguments")
         chain = callsite.chain_of(node.func)
-        target = module_attribute(chain, self.frame)[0] if chain and module_attribute(chain, self.frame) else None
+        found = module_attribute(chain, self.frame) if chain else None
+        target = found[0] if found else None
         if chain == ("iter",) and len(node.args) != 1:
             raise Inexpressible("iter() with a function")
         if (

@@ -14,8 +14,8 @@ from .values import BadValue, Json
 OPERATORS: Dict[str, Callable[..., Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
     "is": operator.is_, "is not": operator.is_not, "in": lambda a, b: a in b, "not in": lambda a, b: a not in b,
-    "not": operator.not_, "neg": operator.neg, "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
-    "//": operator.floordiv, "%": operator.mod,
+    "not": operator.not_, "neg": operator.neg, "+": operator.add, "-": operator.sub, "*": operator.mul,
+    "/": operator.truediv, "//": operator.floordiv, "%": operator.mod,
     "list": lambda *items: list(items), "tuple": lambda *items: items, "set": lambda *items: set(items),
     "dict": dict, "concat": lambda *parts: "".join(parts),
 }  # fmt: skip

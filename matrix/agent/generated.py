@@ -61,7 +61,7 @@ def of_namedtuple(recorder: Any, source: str, space: Dict[str, Any]) -> Any:
     module, above = frame.f_locals.get("module"), frame.f_back
     if module is None and above is not None:
         module = above.f_globals.get("__name__")
-    if not recorder.is_subjects(module):
+    if module is None or not recorder.is_subjects(module):
         return None
     name = "%s.__new__" % frame.f_locals["typename"]
     define = recorder.definer(False)

@@ -124,7 +124,7 @@ def reporting(recorder: Any) -> Any:
     def after(module: Any) -> None:
         original = module.TestReport.__init__
 
-        def __init__(
+        def __init__(  # noqa: N807 — it takes the place of the class's own
             self: Any,
             nodeid: str,
             location: Any,
@@ -144,10 +144,9 @@ def reporting(recorder: Any) -> Any:
 
 
 def deepen(more: int) -> None:
-    """Leave the program as many frames as it has without the probe's own (``more`` of them), and let it see its own limit."""
-    headroom = more + (
-        3 if sys.version_info < (3, 12) else 2
-    )  # measured; until 3.11 calls of built-in functions count as well
+    """Leave the program as many frames as it has without a probe's (``more`` of them), and let it see its own limit."""
+    # Measured; until 3.11 calls of built-in functions count as well.
+    headroom = more + (3 if sys.version_info < (3, 12) else 2)
     read, change = sys.getrecursionlimit, sys.setrecursionlimit
 
     def getrecursionlimit() -> int:

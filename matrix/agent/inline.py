@@ -83,7 +83,8 @@ class Inline:
     def unconstructed(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
         """Return an object whose class has no constructor of its own: there is nothing to see of its making."""
         symbol = symbol_of(type(obj))
-        if type(obj).__init__ is not object.__init__ or type(obj).__new__ is not object.__new__ or not symbol:
+        kind: Any = type(obj)
+        if kind.__init__ is not object.__init__ or kind.__new__ is not object.__new__ or not symbol:
             return None
         return self.with_state(encoder, obj, depth, {"$new": symbol, "args": []})
 

@@ -66,7 +66,7 @@ class Known:
 
     def add(self, obj: Any, call: int, seen: Any) -> None:
         """Remember the result of a call and its parts; ``seen`` is its value as it was returned."""
-        if type(obj) in ATOMS or id(obj) in self.entries and self.get(obj) is not None:
+        if type(obj) in ATOMS or (id(obj) in self.entries and self.get(obj) is not None):
             return
         self.put(obj, call, [], seen)
         if hasattr(obj, "__dict__") and not isinstance(obj, type):

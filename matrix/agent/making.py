@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import sys
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from .values import BadValue, Decoder, Json, canonical, exception_type, find_symbol
 
@@ -168,7 +168,7 @@ class Makers:
         return made
 
     def bring(self, decoder: Decoder, obj: Any, state: Json) -> None:
-        """Set the attributes that an object has here to their recorded values; objects in it are kept and brought too."""
+        """Set the attributes that an object has here to their recorded values; objects in it are kept, and brought."""
         for name, value in state.items():
             now = getattr(obj, name, Missing)
             if isinstance(value, dict) and "$new" in value and self.player.is_subjects(type(now)):
@@ -192,7 +192,7 @@ class Makers:
         if not self.player.is_inside(path) and set(value["mode"]) - set("rbt"):
             raise Unreplayable("a file outside of the working folders")
         try:
-            file = open(path, value["mode"])
+            file = open(path, value["mode"])  # noqa: SIM115 — it is the caller's to close
             file.seek(value["at"])
         except (OSError, ValueError) as error:
             raise Unreplayable("%s cannot be opened: %s" % (value["$file"], type(error).__name__)) from None
@@ -311,7 +311,7 @@ class Answer:
         """Return itself."""
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         """Do nothing."""
 
 
@@ -351,9 +351,10 @@ def new_mock(decoder: Decoder, definition: Json) -> Any:
 
 # Modules whose functions and classes a trace may name: data types and pure functions of the standard library.
 DATA_MODULES = {
-    "abc", "argparse", "array", "ast", "asyncio", "collections", "collections.abc", "contextlib", "copy", "dataclasses", "datetime", "decimal",
-    "enum", "fractions", "functools", "inspect", "io", "itertools", "json", "logging", "math", "numbers", "operator", "pathlib", "re", "string",
-    "textwrap", "time", "types", "typing", "unittest.mock", "uuid", "warnings", "zoneinfo",
+    "abc", "argparse", "array", "ast", "asyncio", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
+    "datetime", "decimal", "enum", "fractions", "functools", "inspect", "io", "itertools", "json", "logging", "math",
+    "numbers", "operator", "pathlib", "re", "string", "textwrap", "time", "types",
+    "typing", "unittest.mock", "uuid", "warnings", "zoneinfo",
 }  # fmt: skip
 UNSAFE = {
     "eval",
@@ -405,7 +406,7 @@ def synthesize(definition: Json, player: Any, decoder: Decoder) -> Any:
         "_d": defaults,
         "_k": kwdefaults,
     }
-    exec(compile(source, "<stub>", "exec"), space)  # noqa: S102 — only checked identifiers were put into the text
+    exec(compile(source, "<stub>", "exec"), space)  # only checked identifiers were put into the text
     function = space[name]
     function.__name__ = function.__qualname__ = definition["name"]
     return function
@@ -450,6 +451,5 @@ def exception_of(value: Json, decoder: Decoder) -> BaseException:
     module, _, name = raised["type"].partition(":")
     if module != "builtins":
         raise Unreplayable("the caller raised %s" % raised["type"])
-    made = exception_type(name)(*[decoder.decode(item) for item in raised["args"]])
-    assert isinstance(made, BaseException)
-    return made
+    remade: BaseException = exception_type(name)(*[decoder.decode(item) for item in raised["args"]])
+    return remade

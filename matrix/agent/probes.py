@@ -142,7 +142,8 @@ class Rewriter(ast.NodeTransformer):
         """Return the statement that tells the recorder that ``statement`` was executed."""
         position = (statement.lineno, statement.col_offset)  # type: ignore[attr-defined]
         did = ast.Expr(probe(DID, *(ast.Constant(value) for value in (self.filename, *position))))
-        return place(did, statement, end=True)
+        placed: ast.stmt = place(did, statement, end=True)
+        return placed
 
 
 class Points(ast.NodeTransformer):

@@ -175,7 +175,7 @@ class Recorder:
         """Return whose a module is."""
         if any(name == suite or name.startswith(suite + ".") for suite in self.suite_modules):
             return SUITE
-        if name.split(".")[0] in self.modules:
+        if name.split(".", 1)[0] in self.modules:
             return SUITE if any(part in ("tests", "test", "conftest") for part in name.split(".")[1:]) else SUBJECT
         return SUITE if os.path.realpath(path).startswith(self.suite_roots) and "site-packages" not in path else LIBRARY
 
@@ -266,7 +266,7 @@ class Recorder:
     # The probes
 
     def enter(self, ident: int, *values: Any) -> None:
-        """A body begins."""
+        """Note that a body begins."""
         frame = sys._getframe(1)
         self.counts[ident] += 1
         caller = frame.f_back
@@ -284,7 +284,7 @@ class Recorder:
             self.lost = True
 
     def leave(self, value: Any) -> Any:
-        """A body returns ``value``."""
+        """Note that a body returns ``value``, and return it."""
         token = self.tokens.pop(id(sys._getframe(1)), None) if self.tokens else None
         if token is not None:
             try:
@@ -294,7 +294,7 @@ class Recorder:
         return value
 
     def leave2(self, _entered: None, value: Any) -> Any:
-        """A lambda returns ``value``."""
+        """Note that a lambda returns ``value``, and return it."""
         token = self.tokens.pop(id(sys._getframe(1)), None) if self.tokens else None
         if token is not None:
             try:
@@ -304,7 +304,7 @@ class Recorder:
         return value
 
     def raised(self) -> None:
-        """A body raises."""
+        """Note that a body raises."""
         if not self.tokens:
             return
         error = sys.exc_info()[1]
@@ -326,7 +326,7 @@ class Recorder:
                 self.lost = True
 
     def suspend(self, value: Any) -> Any:
-        """A generator yields ``value``."""
+        """Note that a generator yields ``value``, and return it."""
         token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
         if token is not None:
             try:
@@ -336,7 +336,7 @@ class Recorder:
         return value
 
     def resume(self, value: Any) -> Any:
-        """A generator goes on; ``value`` was sent."""
+        """Note that a generator goes on, and return what was sent, ``value``."""
         token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
         if token is not None:
             try:
@@ -346,7 +346,7 @@ class Recorder:
         return value
 
     def caught(self) -> None:
-        """A generator handles an exception, or leaves a ``try`` through its ``finally``."""
+        """Note that a generator handles an exception, or leaves a ``try`` through its ``finally``."""
         token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
         if token is not None and token.suspended:
             try:
@@ -355,12 +355,12 @@ class Recorder:
                 self.lost = True
 
     def through(self, value: Any) -> Any:
-        """A generator hands over to ``value`` with ``yield from``."""
+        """Return what a generator hands over to, in the place of ``value``, with ``yield from``."""
         token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
         return value if token is None or isinstance(value, types.CoroutineType) else Delegate(self, token, value)
 
     def did(self, filename: str, line: int, column: int) -> None:
-        """A statement of the suite was executed."""
+        """Note that a statement of the suite was executed."""
         try:
             self.guarded(self.look, sys._getframe(1), filename, line, column)
         except RecursionError:
@@ -452,10 +452,8 @@ class Recorder:
         if self.inner and definition.qualname.endswith(".__init__"):
             self.snapshots.inline.on = True
             try:
-                arguments = self.snapshots.call(frame, definition, values, site, outer, direct=frame.f_back is outer)[
-                    "args"
-                ]
-                self.snapshots.inline.construct(frame, values[0], arguments)
+                made = self.snapshots.call(frame, definition, values, site, outer, direct=frame.f_back is outer)
+                self.snapshots.inline.construct(frame, values[0], made["args"])
             finally:
                 self.snapshots.inline.on = False
         if site.node is not None and outer is not None:
@@ -469,9 +467,10 @@ class Recorder:
             return
         inline.on = True
         try:
-            caller, _ = self.outside(frame.f_back)
-            site = callsite.site_of(caller or frame.f_back)
-            event = self.snapshots.call(frame, definition, values, site, caller, direct=frame.f_back is caller)
+            back: Any = frame.f_back
+            caller, _ = self.outside(back)
+            site = callsite.site_of(caller or back)
+            event = self.snapshots.call(frame, definition, values, site, caller, direct=back is caller)
             if definition.qualname.endswith(".__init__"):
                 inline.construct(frame, values[0], event["args"])
         finally:
@@ -682,9 +681,9 @@ class Recorder:
             self.cwd = cwd
             sink.append({"e": "cwd", "path": self.snapshots.argument(cwd)})
         for event in self.watch.changes():
-            sink.append(event)
+            sink.append(event)  # noqa: PERF402 — making an event may put others before it
         for name in self.services.changed():
-            sink.append({"e": "service", "name": name, "state": self.state(name)})
+            sink.append({"e": "service", "name": name, "state": self.state(name)})  # noqa: PERF401 — as above
 
     def effects(self, event: Dict[str, Json], token: Token) -> None:
         """Note what a call changed."""
@@ -721,7 +720,7 @@ class Recorder:
     def state(self, name: str) -> str:
         """Store the state that a service is in and return its digest."""
         value = self.services.snapshot(name)
-        digest = self.snapshots.store(canonical(value).encode("ascii"))
+        digest: str = self.snapshots.store(canonical(value).encode("ascii"))
         return digest
 
     def look(self, frame: types.FrameType, filename: str, line: int, column: int) -> None:

@@ -235,6 +235,7 @@ class Snapshots:
         state = {name: self.inside(item, depth) for name, item in list(getattr(obj, "__dict__", {}).items())}
         class_ = self.inside(type(obj), depth)
         made: Dict[str, Json] = {"def": "inst", "id": number, "class": class_, "state": state}
+        base: Any
         for base in (dict, list, str, int, tuple):
             if isinstance(obj, base):
                 made["data"] = self.inside(base(obj), depth)
@@ -302,8 +303,9 @@ class Snapshots:
         )
         given: Any = [] if base is None else obj.args if base is BaseException else [base(obj)]
         recorder.sink_now.append({
-            "e": "call", "id": ident, "tier": "boundary", "function": symbol.replace(":", "."), "module": symbol.partition(":")[0],
-            "qualname": symbol.partition(":")[2], "kind": "constructor", "access": {"class": {"$symbol": symbol}}, "usage": "none",
+            "e": "call", "id": ident, "tier": "boundary", "function": symbol.replace(":", "."),
+            "module": symbol.partition(":")[0], "qualname": symbol.partition(":")[2], "kind": "constructor",
+            "access": {"class": {"$symbol": symbol}}, "usage": "none",
             "args": [{"name": "", "form": "positional", "value": self.argument(item)} for item in given],
             "outcome": {"return": self.state(obj)},
         })  # fmt: skip
@@ -415,6 +417,7 @@ def of_class(encoder: Encoder, obj: Any, depth: int) -> Json:
     made: Dict[str, Json] = {"$obj": symbol_of(kind) or kind.__qualname__}
     if depth >= STATE_DEPTH:
         return made
+    base: Any
     for base in (dict, list, str, bytes, int, float, tuple):
         if isinstance(obj, base):
             made["data"] = encoder.encode(base(obj), depth + 1)

@@ -11,7 +11,7 @@ import argparse
 import base64
 import collections
 import contextlib
-import datetime
+import datetime as dt
 import decimal
 import enum
 import fractions
@@ -140,19 +140,19 @@ STD: Dict[str, Std] = {
     "complex": (complex, lambda v: (v.real, v.imag), complex),
     "range": (range, lambda v: (v.start, v.stop, v.step), range),
     "slice": (slice, lambda v: (v.start, v.stop, v.step), slice),
-    "date": (datetime.date, lambda v: (v.year, v.month, v.day), datetime.date),
+    "date": (dt.date, lambda v: (v.year, v.month, v.day), dt.date),
     "datetime": (
-        datetime.datetime,
+        dt.datetime,
         lambda v: (v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, v.tzinfo, v.fold),
-        lambda *a: datetime.datetime(*a[:8], fold=a[8]),
+        lambda *a: dt.datetime(*a[:8], fold=a[8]),  # noqa: DTZ001 — the eighth is its zone
     ),
     "time": (
-        datetime.time,
+        dt.time,
         lambda v: (v.hour, v.minute, v.second, v.microsecond, v.tzinfo, v.fold),
-        lambda *a: datetime.time(*a[:5], fold=a[5]),
+        lambda *a: dt.time(*a[:5], fold=a[5]),
     ),
-    "timedelta": (datetime.timedelta, lambda v: (v.days, v.seconds, v.microseconds), datetime.timedelta),
-    "timezone": (datetime.timezone, lambda v: v.__getinitargs__(), datetime.timezone),
+    "timedelta": (dt.timedelta, lambda v: (v.days, v.seconds, v.microseconds), dt.timedelta),
+    "timezone": (dt.timezone, lambda v: v.__getinitargs__(), dt.timezone),
     "Decimal": (decimal.Decimal, lambda v: (str(v),), decimal.Decimal),
     "Fraction": (fractions.Fraction, lambda v: (v.numerator, v.denominator), fractions.Fraction),
     "Path": (type(pathlib.Path()), lambda v: (str(v),), pathlib.Path),
@@ -208,7 +208,7 @@ class Encoder:
         if kind is float:
             return obj if math.isfinite(obj) else {"$float": repr(obj)}
         if kind is bytes:
-            return self.bytes(obj)
+            return self.octets(obj)
         if depth > MAX_DEPTH:
             return {"$opaque": "deeper than %d" % MAX_DEPTH}
         if id(obj) in self.path:
@@ -231,7 +231,7 @@ class Encoder:
             return {"$text": self.blob(text.encode("utf-8", "surrogatepass"))}
         return text
 
-    def bytes(self, data: bytes) -> Json:
+    def octets(self, data: bytes) -> Json:
         """Return the value of a byte string."""
         if len(data) > BLOB_SIZE:
             return {"$blob": self.blob(data)}

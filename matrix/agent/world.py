@@ -9,8 +9,10 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from .values import Templates
 
 # What holds no data of a test: caches, environments, histories, pytest's lock with its process id.
-SKIPPED = {".lock", "__pycache__", ".git", ".hg", ".nox", ".tox", ".venv", "venv", "node_modules", ".mypy_cache", ".ruff_cache",
-                   ".pytest_cache", ".hypothesis", ".cache"}  # fmt: skip
+SKIPPED = {
+    ".lock", "__pycache__", ".git", ".hg", ".nox", ".tox", ".venv", "venv", "node_modules", ".mypy_cache",
+    ".ruff_cache", ".pytest_cache", ".hypothesis", ".cache",
+}  # fmt: skip
 # The suite's own code is left out of a trace; its data is not.
 SKIPPED_SUFFIXES = (".pyc", ".pyo", ".py")
 MAX_FILE = 64 << 20
@@ -18,14 +20,16 @@ MAX_FILES = 20_000
 # A longer file is not searched for what names this machine.
 MAX_TEXT = 1 << 18
 
-# What a file is: ("dir",), ("link", target), ("file", sha256, executable) or ("text", sha256 of a template, executable).
+# What a file is: ("dir",), ("link", target), ("file", sha256, executable) or ("text", a template's sha256, executable).
 Entry = Tuple[Any, ...]
 Stamp = Tuple[int, int, int, int, int]
 
 
 # What an audit event says of the files of a program.
-CHANGES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.utime",
-           "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "shutil.rmtree", "os.fork", "os.forkpty"}  # fmt: skip
+CHANGES = {
+    "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.utime",
+    "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "shutil.rmtree", "os.fork", "os.forkpty",
+}  # fmt: skip
 
 
 def may_change(event: str, args: Any) -> bool:
@@ -118,7 +122,7 @@ class Files:
             return None
 
     def stays(self, path: str, target: str) -> bool:
-        """Say whether a link leads to something below its own root: others name this machine, and are no data of a test."""
+        """Say whether a link leads to something below its own root: others name this machine, and are no data."""
         end = os.path.normpath(os.path.join(os.path.dirname(path), target))
         top = max((top for top in self.roots.values() if path.startswith(top + os.sep)), key=len)
         return not os.path.isabs(target) and (end + os.sep).startswith(top + os.sep)
@@ -160,9 +164,10 @@ class Files:
             return
         kept = {name.rpartition("/")[0] for name in target}
         for folder in list(kept):
-            while "/" in folder:
-                kept.add(folder)
-                folder = folder.rpartition("/")[0]
+            above = folder
+            while "/" in above:
+                kept.add(above)
+                above = above.rpartition("/")[0]
         changes: Dict[str, Any] = {name: None for name in self.entries if name not in target and name not in kept}
         changes.update({name: entry for name, entry in target.items() if self.entries.get(name) != entry})
         if changes:

@@ -75,7 +75,8 @@ def read_baseline(path: Path, trace: Trace) -> Baseline:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         if table["format"] != FORMAT:
-            message = f"{path}: of format {table['format']!r}, but this version reads {FORMAT}; make it with `caliper-matrix baseline`"
+            found = f"of format {table['format']!r}, but this version reads {FORMAT}"
+            message = f"{path}: {found}; make it with `caliper-matrix record`"
             raise BaselineError(message)
         made = Baseline(
             str(table["trace"]),
@@ -83,12 +84,12 @@ def read_baseline(path: Path, trace: Trace) -> Baseline:
             {int(ident): str(reason) for ident, reason in table["unreplayable"].items()},
         )
     except FileNotFoundError:
-        message = f"{path}: the trace has no baseline; make it with `caliper-matrix baseline`"
+        message = f"{path}: the trace has no baseline; make it with `caliper-matrix record`"
         raise BaselineError(message) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{path}: cannot be read as a baseline ({type(error).__name__}); make it with `caliper-matrix baseline`"
+        message = f"{path}: cannot be read as a baseline ({type(error).__name__}); make it with `caliper-matrix record`"
         raise BaselineError(message) from None
     if made.trace != trace.digest:
-        message = f"{path}: the baseline of another trace; make it with `caliper-matrix baseline`"
+        message = f"{path}: the baseline of another trace; make it with `caliper-matrix record`"
         raise BaselineError(message)
     return made

@@ -24,6 +24,8 @@ TEMPLATE = re.compile(r"(?:[^{}]++|\{\{|\}\}|\{[^\W\d]\w*\})*+")
 ARGUMENT: dict[str, Any] = {"name": str, "form": str, "value": object}
 FORMS = ("positional", "keyword", "defaulted", "unknown")
 DICTIONARY_PAIR, PATH_STEP = 2, 2
+# The keys of a path's steps, by kind: an attribute's name, a dictionary's key, an exception's argument.
+PATH_KINDS: dict[str, type | tuple[type, ...]] = {"a": str, "k": (str, int), "x": int}
 
 
 class Invalid(Exception):  # noqa: N818 # the reason why a line is refused; read_trace makes a TraceError of it
@@ -235,7 +237,7 @@ class Values:
             if not isinstance(step, list) or len(step) != PATH_STEP:
                 refuse("a path of a $ref must be steps of [kind, key]")
             kind, key = step
-            wanted = {"a": str, "k": (str, int), "x": int}.get(kind) if isinstance(kind, str) else None
+            wanted = PATH_KINDS.get(kind) if isinstance(kind, str) else None
             if wanted is None or not isinstance(key, wanted) or (kind == "x" and index):
                 refuse(f"a path of a $ref with the step {shown(step)}")
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from matrix.errors import CaliperError
 
 
 class Service(abc.ABC):
@@ -57,8 +59,9 @@ def load_services(path: Path | None) -> Callable[[str], AbstractContextManager[S
     if path is None:
         return none
     spec = importlib.util.spec_from_file_location(f"caliper_services_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
+    if spec is None or spec.loader is None:
+        message = f"{path}: not a Python file"
+        raise CaliperError(message)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found: Callable[[str], AbstractContextManager[Services]] = module.services
@@ -87,7 +90,7 @@ class Control:
         self.seen: dict[str, bytes] = {}
         self.initial = {name: service.snapshot() for name, service in services.items()}
 
-    def __enter__(self) -> "Control":
+    def __enter__(self) -> Self:
         """Listen, in a thread."""
         if self.services:
             control = self
@@ -100,8 +103,8 @@ class Control:
             class Server(socketserver.ThreadingUnixStreamServer):
                 daemon_threads = True
 
-                def handle_error(self, request: Any, client_address: Any) -> None:
-                    """A program that was killed closes its end: that is no error of ours."""
+                def handle_error(self, request: object, client_address: object) -> None:
+                    """Do nothing: a program that was killed closes its end."""
 
             self.server = Server(self.address, Handler)
             threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()

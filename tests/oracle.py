@@ -186,7 +186,7 @@ def main() -> int:
     options = parser.parse_args()
     output = options.output.absolute()
     counter = Counter(options.package, options.outside)
-    threading.Thread.start = counter.start(threading.Thread.start)  # type: ignore[method-assign]
+    threading.Thread.start = counter.start(threading.Thread.start)  # type: ignore[assignment,method-assign]
     threading.setprofile(counter.profile)
     sys.setprofile(counter.profile)
     try:

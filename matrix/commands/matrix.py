@@ -74,7 +74,8 @@ def read_run(path: Path, release: str) -> dict[str, Any]:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         if table["run"] != 1 or table["release"] != release or table["installed"] not in (release, ""):
-            message = f"{path}: not a run of {release}; run `nox -s \"release({table.get('subject')}='{release}')\"` again"
+            again = f"nox -s \"release({table.get('subject')}='{release}')\""
+            message = f"{path}: not a run of {release}; run `{again}` again"
             raise RunError(message)
     except FileNotFoundError:
         message = f"{path}: release {release} was not judged yet; run `nox -s matrix`"
@@ -93,7 +94,8 @@ def aggregate(name: str, listed: ReleaseList, judged: list[Judge], runs: Path, o
     facts: dict[str, object] = {}
     for release in listed.judged():
         table = read_run(runs / f"{release.version}.json", release.version)
-        facts[release.version] = {"python": table["python"], "resolved": table["resolved"], "conflicts": table.get("conflicts", [])}
+        conflicts = table.get("conflicts", [])
+        facts[release.version] = {"python": table["python"], "resolved": table["resolved"], "conflicts": conflicts}
         for judge in judged:
             rows = rows_of(judge, release.version, table)
             calls += rows[0]
@@ -152,7 +154,8 @@ def as_json(summary: Summary) -> str:
 
 def as_text(summary: Summary) -> str:
     """Return the summary in words."""
-    counts = ", ".join(f"{summary.verdicts[v.name]} {v.name}" for v in reversed(VERDICTS) if summary.verdicts.get(v.name))
+    told = [verdict.name for verdict in reversed(VERDICTS) if summary.verdicts.get(verdict.name)]
+    counts = ", ".join(f"{summary.verdicts[name]} {name}" for name in told)
     return "\n".join(
         [
             f"{summary.functions} functions on {len(summary.working)} releases: {counts}",

@@ -62,10 +62,8 @@ def run(options: argparse.Namespace) -> int:
         subject = Subject(name=name, modules=tuple(options.module), command=tuple(options.words))
         out = options.out or Path(f"{name}.trace.jsonl.gz")
         recording = record_command(subject, python, out, options.words)
-    print(
-        f"caliper-matrix: {recording.calls} calls of {recording.functions} functions in {len(recording.tests)} tests: {out}",
-        file=sys.stderr,
-    )
+    counts = f"{recording.calls} calls of {recording.functions} functions in {len(recording.tests)} tests"
+    print(f"caliper-matrix: {counts}: {out}", file=sys.stderr)
     for trouble in sorted(set(recording.troubles)):
         print(f"caliper-matrix: lost while recording: {trouble}", file=sys.stderr)
     return recording.status if not options.subject else cli.FINE
@@ -80,7 +78,8 @@ def subjects(options: argparse.Namespace, subject: Subject, python: str) -> tupl
     out = options.out or Path(f"{subject.name}-{profile}.trace.jsonl.gz")
     recording = record_subject(subject, profile, python, out, options.words)
     if recording.status:
-        message = f"the suite of {subject.name} failed under the recorder (exit status {recording.status}): its trace says nothing"
+        failed = f"the suite of {subject.name} failed under the recorder (exit status {recording.status})"
+        message = f"{failed}: its trace says nothing"
         out.unlink()
         raise RecordingError(message)
     make_baseline(subject, python, out)

@@ -27,10 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
     parser.add_argument("trace", type=Path, metavar="TRACE", help="the recorded trace")
-    parser.add_argument("--python", type=Path, required=True, metavar="EXE", help="the Python of the environment to judge")
+    parser.add_argument("--python", type=Path, required=True, metavar="EXE", help="the environment's Python")
     parser.add_argument("--subject", metavar="NAME", help="name, or a .toml file (default: the trace's)")
     parser.add_argument("--release", default="", metavar="NAME", help="what to call what is installed there")
-    parser.add_argument("--also", type=Path, metavar="FOLDER", help="what the suite needs besides, put last on the path")
+    parser.add_argument("--also", type=Path, metavar="FOLDER", help="what the suite needs, put last on the path")
     parser.add_argument("-o", "--out", type=Path, metavar="RUN", help="write what the agent reported")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
 
@@ -42,7 +42,8 @@ def run(options: argparse.Namespace) -> int:
     release = options.release or trace.header["release"]
     replay = replay_trace(subject, release, options.python.absolute(), options.trace, trace, also=options.also)
     if options.out:
-        facts = {"run": 1, "subject": subject.name, "release": release, "profiles": {trace.header["profile"]: {"trace": trace.digest, "reports": replay.reports}}}
+        profiles = {trace.header["profile"]: {"trace": trace.digest, "reports": replay.reports}}
+        facts = {"run": 1, "subject": subject.name, "release": release, "profiles": profiles}
         atomic_write(options.out, json.dumps(facts, sort_keys=True).encode())
     path = masks_path(options.trace)
     baseline = read_baseline(path, trace) if path.exists() else Baseline(trace.digest)
@@ -79,5 +80,6 @@ def as_text(calls: list[CallRow], tests: list[TestRow]) -> str:
             worst.setdefault((row.function, row.verdict), row)
     lines = [f"{row.verdict:12} {row.function}: {row.detail}" for row in worst.values()]
     works = sum(row.ungated == "works" for row in tests)
-    summary = ", ".join(f"{counts[verdict.name]} {verdict.name}" for verdict in reversed(VERDICTS) if counts[verdict.name])
+    told = [verdict.name for verdict in reversed(VERDICTS) if counts[verdict.name]]
+    summary = ", ".join(f"{counts[name]} {name}" for name in told)
     return "\n".join([*sorted(lines), f"{len(calls)} calls: {summary}; {works} of {len(tests)} tests work"])

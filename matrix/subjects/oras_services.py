@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from matrix.registry import Registry
+from matrix.registry.state import RepositorySnapshot
 from matrix.services import Service, Services
 
 
@@ -34,7 +35,7 @@ class RegistryService(Service):
         for digest in digests(state):
             if digest in contents:
                 self.registry.add_blob(contents[digest])
-        self.registry.restore({"generation": 0, "repositories": {}, **state})  # type: ignore[dict-item,typeddict-item]
+        self.registry.restore({"generation": 0, "repositories": {}, **state})  # type: ignore[typeddict-item]
 
 
 def digests(state: Any) -> list[str]:
@@ -67,7 +68,7 @@ def seed(registry: Registry) -> None:
     registry.add_blob(b"{}")
     digest = registry.add_blob(manifest)
     tags = {f"{number}.0.0": digest for number in range(TAGS)}
-    repository = {"tags": tags, "manifests": {digest: MANIFEST}, "blobs": [EMPTY]}
+    repository: RepositorySnapshot = {"tags": tags, "manifests": {digest: MANIFEST}, "blobs": [EMPTY]}
     registry.restore({"generation": 0, "repositories": {MANY: repository}})
 
 

@@ -63,7 +63,8 @@ class Judge:
 
     def whole(self) -> frozenset[int]:
         """Return the calls whose results were looked at in a way that no check expresses."""
-        return frozenset(call for event in self.trace.events if event["e"] == "check" and event.get("whole") for call in event["calls"])
+        checks = (event for event in self.trace.events if event["e"] == "check" and event.get("whole"))
+        return frozenset(call for event in checks for call in event["calls"])
 
     def calls(self, reports: Reports) -> Iterator[tuple[str, Event, Judgement]]:
         """Yield (test, call, judgement) of every call."""
@@ -84,7 +85,8 @@ class Judge:
         verdicts: dict[str, list[str]] = {test: [] for test in self.tests()}
         for test, call, made in self.calls(reports):
             detail = self.explained(made, reports.calls.get(call["id"]))
-            calls.append(CallRow(release, profile, test, call["id"], call["tier"], call["function"], made.verdict, detail))
+            names = (call["id"], call["tier"], call["function"])
+            calls.append(CallRow(release, profile, test, *names, made.verdict, detail))
             passed = self.trace.end["tests"].get(test, "passed") == "passed"  # not every runner tells
             if passed and call["tier"] == "boundary":  # what a test sees; the rest is how the release does it
                 verdicts.setdefault(test, []).append(works(made.verdict))

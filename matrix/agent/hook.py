@@ -124,7 +124,7 @@ def reporting(recorder: Any) -> Any:
     def after(module: Any) -> None:
         original = module.TestReport.__init__
 
-        def __init__(  # noqa: N807 — it takes the place of the class's own
+        def __init__(  # noqa: N807 # it takes the place of the class's own
             self: Any,
             nodeid: str,
             location: Any,

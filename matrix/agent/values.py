@@ -144,7 +144,7 @@ STD: Dict[str, Std] = {
     "datetime": (
         dt.datetime,
         lambda v: (v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, v.tzinfo, v.fold),
-        lambda *a: dt.datetime(*a[:8], fold=a[8]),  # noqa: DTZ001 — the eighth is its zone
+        lambda *a: dt.datetime(*a[:8], fold=a[8]),  # noqa: DTZ001 # the eighth is its zone
     ),
     "time": (
         dt.time,

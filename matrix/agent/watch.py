@@ -164,7 +164,7 @@ def watch_monkeypatch(module: Any) -> None:
     kind = module.MonkeyPatch
     original = kind.__init__
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 — it takes the place of the class's own
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 # it takes the place of the class's own
         original(self, *args, **kwargs)
         PATCHERS.append(self)
         del PATCHERS[:-20]

@@ -185,7 +185,7 @@ class Job:
         raw = self.folder / "raw"
         raw.mkdir()
         with Control(self.services.services, self.folder) as control:
-            config = self.configure(raw, control.address, release)
+            config = self.configure(raw, control.address)
             with hooked(self.interpreter.site, config):
                 status = self.run()
             config.unlink()
@@ -210,7 +210,7 @@ class Job:
         troubles = [f"{line['what']} ({line['where']})" for line in lines if line.get("e") == "trouble"]
         return Recording(status, len(calls), len({call["function"] for call in calls}), end["tests"], troubles)
 
-    def configure(self, raw: Path, control: str, release: str) -> Path:
+    def configure(self, raw: Path, control: str) -> Path:
         """Write the recorder's configuration."""
         home, tmp = self.env.get("HOME", ""), self.env.get("TMPDIR", tempfile.gettempdir())
         roots = {"work": str(self.cwd), "home": str(self.folder / "home"), "tmp": str(self.folder / "tmp")}
@@ -228,7 +228,6 @@ class Job:
                 "site": str(self.interpreter.site),
                 "prefix": self.interpreter.prefix,
                 "python": self.interpreter.version,
-                "release": release,
                 **self.services.templates,
             },
             "presets": [[preset.after, preset.target, preset.value] for preset in self.subject.presets],

@@ -76,8 +76,8 @@ def replay_trace(
     with scratch() as folder, start(trace.header["profile"]) as services:
         contents = {line["id"]: blob_of(line) for line in trace.definitions if line["def"] == "content"}
         with Control(services.services, folder, contents, trace.blobs) as control:
-            job = make_job(subject, release, path, trace, folder, control.address, services, also, overlay)
-            return run_agent(python, job, folder, services)
+            job = make_job(subject, path, trace, folder, control.address, services, also, overlay)
+            return run_agent(release, python, job, folder, services)
 
 
 def blob_of(line: Mapping[str, Any]) -> bytes:
@@ -89,7 +89,6 @@ def blob_of(line: Mapping[str, Any]) -> bytes:
 
 def make_job(
     subject: Subject,
-    release: str,
     path: Path,
     trace: Trace,
     folder: Path,
@@ -104,7 +103,7 @@ def make_job(
         "trace": str(path.resolve()),
         "modules": list(trace.header["modules"]),
         "roots": roots,
-        "templates": {"base": str(folder.parent), "root": str(folder), **roots, "release": release, **services.templates},
+        "templates": {"base": str(folder.parent), "root": str(folder), **roots, **services.templates},
         "presets": [[preset.after, preset.target, preset.value] for preset in subject.presets],
         "control": control,
         "redirects": dict(services.redirects),
@@ -117,7 +116,7 @@ def make_job(
     }
 
 
-def run_agent(python: Path, job: dict[str, Any], folder: Path, services: Services) -> Replay:
+def run_agent(release: str, python: Path, job: dict[str, Any], folder: Path, services: Services) -> Replay:
     """Run the agent and return what it reported."""
     reading, writing = os.pipe()
     env = {
@@ -155,7 +154,7 @@ def run_agent(python: Path, job: dict[str, Any], folder: Path, services: Service
         if not reports or reports[-1] != {"end": True}:
             errors.seek(0)
             last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
-            message = f"{python}: the replay ended early (exit status {process.returncode}): {''.join(last) or 'no reason given'}"
+            message = f"{release}: {python}: the replay ended early (exit status {process.returncode}): {''.join(last) or 'no reason given'}"
             raise ReplayError(message)
     plain = next((report["plain"] for report in reports if "plain" in report), "")
     return Replay([report for report in reports[:-1] if "plain" not in report], plain)

@@ -190,6 +190,8 @@ def usage_of_names(source: Source, assignment: ast.AST) -> str:
     ]
     if not uses:
         return "none"
+    if any(isinstance(target, ast.Tuple) for target in targets):
+        return "whole"  # what was unpacked are values of their own: no check on one leads back to the result
     return "checked" if all(is_seen(source, use) for use in uses) else "whole"
 
 

@@ -26,6 +26,10 @@ class Blocked(Stop):
         self.call, self.reason = call, reason
 
 
+class Absent(Blocked):
+    """A result is there, but not what the caller took out of it."""
+
+
 class Missing(Stop):
     """The release does not have what is asked for."""
 

@@ -457,7 +457,8 @@ class Recorder:
             finally:
                 self.snapshots.inline.on = False
         if site.node is not None and outer is not None:
-            self.last_calls[id(outer), site.node] = self.calls
+            if direct_call(site, event):
+                self.last_calls[id(outer), site.node] = self.calls
 
     def begin_inner(self, frame: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]) -> None:
         """Begin a call from inside the subject: it is kept by itself, each distinct one once."""
@@ -732,6 +733,13 @@ class Recorder:
                 self.read(self.sink(frame), [event])
             else:
                 self.sink(frame).append(event)
+
+
+def direct_call(site: callsite.Site, event: Dict[str, Json]) -> bool:
+    """Say whether a call is what its caller spelled, not one made by what was spelled: ``list(generator())``."""
+    access, name = event["access"], site.name
+    spelled = str(access.get("name") or access.get("path", "")).rpartition(":")[2].rpartition(".")[2]
+    return event["kind"] == "constructor" or "object" in access or spelled == name
 
 
 class Services:

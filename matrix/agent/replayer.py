@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import making, snapshot, world
 from .evaluate import evaluate
-from .making import Blocked, Broken, Makers, Missing, Stop, Unreplayable, first_line
+from .making import Absent, Blocked, Broken, Makers, Missing, Stop, Unreplayable, first_line
 from .values import BadValue, Decoder, Encoder, Json, Templates, canonical, sha256
 
 MISSING = object()
@@ -78,7 +78,7 @@ class Replayer:
         try:
             return snapshot.path_of(held.value, path)
         except (LookupError, AttributeError, TypeError):
-            raise Blocked(call, "%s gave nothing at %s" % (self.trace.name(call), show(path))) from None
+            raise Absent(call, "%s gave nothing at %s" % (self.trace.name(call), show(path))) from None
 
     def decode(self, value: Json) -> Any:
         """Return the object of a value."""
@@ -196,6 +196,8 @@ class Replayer:
             made["held"] = bool(held)
             if not made["held"]:
                 made["detail"] = self.found(event["tree"])
+        except Absent as error:
+            made.update(held=False, detail=error.reason)
         except Blocked as error:
             made["blocked"] = error.call
         except Unreplayable as error:

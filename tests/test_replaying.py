@@ -1,0 +1,142 @@
+"""Replays: a recorded suite on the package that it was recorded on, and on one that differs in every way."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from recorded import make_environment
+
+from matrix.baseline import compare_runs
+from matrix.judging import Judge, sort_reports
+from matrix.recording import record_command
+from matrix.replaying import ReplayError, replay_release, replay_trace
+from matrix.subject import Subject
+from matrix.trace import Trace, TraceError, read_trace
+
+FIXTURE = Path(__file__).parent / "fixtures" / "gauge"
+SUBJECT = Subject("gauge", ("gauge",), ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gauge.py"))
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The suite's trace, and the Python that it was recorded in."""
+
+    python: Path
+    path: Path
+    trace: Trace
+
+    def judge(self, overlay: str) -> tuple[Mapping[str, tuple[str, str]], Mapping[str, str]]:
+        """Replay on a version of the package; return (verdict, detail) by function, and works or fails by test."""
+        replay = replay_trace(
+            SUBJECT, overlay, self.python, self.path, self.trace, also=None, overlay=FIXTURE / overlay
+        )
+        calls, tests = Judge(self.trace).rows(overlay, sort_reports(replay.reports))
+        verdicts = {f"{row.test.partition('::')[2]} {row.function}": (row.verdict, row.detail) for row in calls}
+        return verdicts, {row.test.partition("::")[2]: row.gated for row in tests}
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """Record the suite on the new version of the package."""
+    folder = tmp_path_factory.mktemp("gauge")
+    python = make_environment(folder / "venv", "3.11", "pytest>=9")
+    site = next((folder / "venv").glob("lib/python*/site-packages"))
+    (site / "gauge.pth").write_text(f"{FIXTURE / 'new'}\n", encoding="utf-8")
+    work = folder / "work"
+    work.mkdir()
+    (work / "test_gauge.py").write_text((FIXTURE / "suite" / "test_gauge.py").read_text(), encoding="utf-8")
+    before = Path.cwd()
+    os.chdir(work)
+    try:
+        recording = record_command(SUBJECT, str(python), folder / "gauge.trace.jsonl.gz", SUBJECT.command)
+    finally:
+        os.chdir(before)
+    assert recording.status == 0
+    return Recorded(python, folder / "gauge.trace.jsonl.gz", read_trace(folder / "gauge.trace.jsonl.gz"))
+
+
+@pytest.fixture(scope="module")
+def verdicts(recorded: Recorded) -> Mapping[str, tuple[str, str]]:
+    """Return the verdicts on the old version."""
+    return recorded.judge("old")[0]
+
+
+def test_replays_on_the_recorded_release_are_all_ok_every_time(recorded: Recorded) -> None:
+    """Three replays on the version that was recorded give ``ok`` for each call, and need no mask."""
+    runs = [
+        sort_reports(replay_trace(SUBJECT, "new", recorded.python, recorded.path, recorded.trace, also=None).reports)
+        for _ in range(3)
+    ]
+    baseline = compare_runs(recorded.trace, *runs)
+    assert baseline.unreplayable == {}
+    assert baseline.masks == {}
+
+
+@pytest.mark.parametrize(
+    ("call", "verdict", "detail"),
+    [
+        ("test_same gauge.same", "ok", ""),
+        ("test_differs gauge.Dial.read", "differs", "'note': 'old'"),
+        ("test_missing_method gauge.Dial.fresh", "missing", "Dial has no fresh"),
+        ("test_missing gauge.gone", "missing", "gauge has no gone"),
+        ("test_signature gauge.renamed", "signature", "places"),
+        ("test_shifted gauge.swapped", "shifted", "first lands on second"),
+        ("test_changed gauge.answers", "changed", "6 == 4"),
+        ("test_raised gauge.refuses", "raised", "KeyError"),
+        ("test_crash gauge.exits", "crash", ""),
+        ("test_crash gauge.same", "ok", ""),
+        ("test_timeout gauge.hangs", "timeout", ""),
+        ("test_timeout gauge.same", "ok", ""),
+        ("test_effect gauge.writes", "changed", "out.txt"),
+        ("test_blocked gauge.Late.__init__", "raised", "too early"),
+        ("test_blocked gauge.Late.use", "blocked", "gauge.Late.__init__"),
+        ("test_asked_otherwise gauge.asks", "unreplayable", "does not hold"),
+        ("test_generator gauge.count", "ok", ""),
+        ("test_coroutine gauge.later", "ok", ""),
+        ("test_environment gauge.variable", "ok", ""),
+    ],
+)
+def test_each_difference_has_its_verdict(
+    verdicts: Mapping[str, tuple[str, str]], call: str, verdict: str, detail: str
+) -> None:
+    """What the old version does differently is told as what it is, with the reason."""
+    assert verdicts[call][0] == verdict
+    assert detail in verdicts[call][1]
+
+
+def test_a_test_works_if_its_calls_do(recorded: Recorded) -> None:
+    """Tests whose calls work are told apart from those that fail, and from those that nobody can tell."""
+    _, tests = recorded.judge("old")
+    assert {name for name, grade in tests.items() if grade == "works"} == {
+        "test_same",
+        "test_differs",
+        "test_generator",
+        "test_coroutine",
+        "test_environment",
+    }
+    assert tests["test_asked_otherwise"] == "unknown"
+
+
+def test_a_trace_that_is_cut_off_is_refused(recorded: Recorded, tmp_path: Path) -> None:
+    """A release is not judged by half a trace."""
+    half = tmp_path / "half.trace.jsonl.gz"
+    half.write_bytes(recorded.path.read_bytes()[:-200])
+    with pytest.raises(TraceError, match="cut off"):
+        replay_release(SUBJECT, "new", recorded.python, [half], None)
+
+
+def test_a_python_that_does_not_start_is_named(recorded: Recorded, tmp_path: Path) -> None:
+    """An environment that is gone is told in one line."""
+    with pytest.raises(ReplayError, match="does not start"):
+        replay_release(SUBJECT, "new", tmp_path / "python", [recorded.path], None)
+
+
+def test_nothing_is_left_in_the_temporary_folder(
+    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay removes its scratch folder."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    replay_trace(SUBJECT, "new", recorded.python, recorded.path, recorded.trace, also=None)
+    assert list(tmp_path.iterdir()) == []

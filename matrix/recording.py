@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix import __version__
+from matrix.compare import Json
 from matrix.errors import CaliperError
 from matrix.services import Control, Services, load_services
 from matrix.subject import Subject
@@ -55,9 +56,11 @@ class Interpreter:
         Raises:
             RecordingError: it does not start.
         """
-        code = "import json,platform,sys,sysconfig;print(json.dumps([platform.python_version(),sysconfig.get_path('purelib'),sys.prefix]))"
+        facts = "[platform.python_version(), sysconfig.get_path('purelib'), sys.prefix]"
+        code = f"import json, platform, sys, sysconfig; print(json.dumps({facts}))"
+        command = [python, "-I", "-c", code]
         try:
-            run = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60)
+            run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 # ours
             version, site, prefix = json.loads(run.stdout)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
@@ -68,7 +71,8 @@ class Interpreter:
     def release(self, distribution: str) -> str:
         """Return the version of a distribution that is installed there, or "" where it is not."""
         code = "import importlib.metadata as m,sys;print(m.version(sys.argv[1]))"
-        run = subprocess.run([self.executable, "-I", "-c", code, distribution], capture_output=True, text=True, check=False)
+        command = [self.executable, "-I", "-c", code, distribution]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 # ours
         return run.stdout.strip()
 
     def find_suite(self, suite: str) -> Path:
@@ -102,9 +106,10 @@ def hooked(site: Path, config: Path) -> Iterator[None]:
 
     A ``.pth`` file reaches console scripts, children, ``-I`` and ``-E`` and cleared environments alike.
     """
+    agent = f"{str(AGENT / '__init__.py')!r}, submodule_search_locations=[{str(AGENT)!r}]"
     loader = (
         "import importlib.util as u, sys\n"
-        f"s = u.spec_from_file_location('_caliper_agent', {str(AGENT / '__init__.py')!r}, submodule_search_locations=[{str(AGENT)!r}])\n"
+        f"s = u.spec_from_file_location('_caliper_agent', {agent})\n"
         "m = sys.modules.setdefault('_caliper_agent', u.module_from_spec(s))\n"
         "import _caliper_agent.hook\n"
         f"_caliper_agent.hook.start({str(config)!r})\n"
@@ -203,7 +208,8 @@ class Job:
         }
         calls = [line for line in lines if line.get("e") == "call"]
         if not calls:
-            message = f"the command called nothing of {', '.join(self.subject.modules)} (it exited with {status}): no trace was written"
+            nothing = f"the command called nothing of {', '.join(self.subject.modules)} (it exited with {status})"
+            message = f"{nothing}: no trace was written"
             raise RecordingError(message)
         write_trace(out, header, lines)
         end = lines[-1]
@@ -247,7 +253,8 @@ class Job:
         if executable is None:
             message = f"{self.command[0]}: no such command for {self.interpreter.executable}; is it installed there?"
             raise RecordingError(message)
-        with subprocess.Popen([executable, *self.command[1:]], cwd=self.cwd, env=dict(self.env)) as process:
+        command = [executable, *self.command[1:]]
+        with subprocess.Popen(command, cwd=self.cwd, env=dict(self.env)) as process:  # noqa: S603 # what was asked for
             while True:
                 try:
                     return process.wait()
@@ -279,7 +286,7 @@ def merge(raw: Path) -> list[Event]:
 NUMBERED = ("$ref", "$stub", "$class", "$inst", "$mock", "call", "stub", "mock")
 
 
-def renumber(value: Any, shift: int) -> Any:
+def renumber(value: Json, shift: int) -> Json:
     """Return a line of a further process with its numbers after those of the ones before."""
     if isinstance(value, list):
         return [renumber(item, shift) for item in value]
@@ -297,7 +304,8 @@ def renumber(value: Any, shift: int) -> Any:
 def contents(blobs: Mapping[str, bytes]) -> list[Event]:
     """Return the definitions of what services held."""
     return [
-        {"def": "content", "id": name, "data": base64.b64encode(data).decode("ascii")} for name, data in sorted(blobs.items())
+        {"def": "content", "id": name, "data": base64.b64encode(data).decode("ascii")}
+        for name, data in sorted(blobs.items())
     ]
 
 

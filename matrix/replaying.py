@@ -1,5 +1,7 @@
 """Runs the agent in a release's environment, with the services around it, and collects what it reports."""
 
+import base64
+import contextlib
 import json
 import os
 import signal
@@ -44,13 +46,10 @@ def replay_release(
     python: Path,
     traces: Sequence[Path],
     also: Path | None,
-    work: Path | None = None,
-    overlay: Path | None = None,
 ) -> dict[str, Any]:
     """Replay traces in an environment: the part ``profiles`` of a run file, by profile.
 
-    ``also`` is a folder with what the suite needs besides the release, put last on the path; ``overlay`` one that is
-    put first; ``work`` is where the scratch folders are made.
+    ``also`` is a folder with what the suite needs besides the release, put last on the path.
 
     Raises:
         TraceError: a trace cannot be used.
@@ -59,7 +58,7 @@ def replay_release(
     profiles: dict[str, Any] = {}
     for path in traces:
         trace = read_trace(path)
-        replay = replay_trace(subject, release, python, path, trace, also=also, overlay=overlay)
+        replay = replay_trace(subject, release, python, path, trace, also=also)
         profiles[trace.header["profile"]] = {
             "trace": trace.digest,
             "plain_import": replay.plain_import,
@@ -69,21 +68,26 @@ def replay_release(
 
 
 def replay_trace(
-    subject: Subject, release: str, python: Path, path: Path, trace: Trace, *, also: Path | None, overlay: Path | None = None
+    subject: Subject,
+    release: str,
+    python: Path,
+    path: Path,
+    trace: Trace,
+    *,
+    also: Path | None,
+    overlay: Path | None = None,
 ) -> Replay:
-    """Replay one trace in an environment."""
+    """Replay one trace in an environment; ``overlay`` is a folder that is put first on the path."""
     start = load_services(subject.services)
     with scratch() as folder, start(trace.header["profile"]) as services:
         contents = {line["id"]: blob_of(line) for line in trace.definitions if line["def"] == "content"}
         with Control(services.services, folder, contents, trace.blobs) as control:
-            job = make_job(subject, path, trace, folder, control.address, services, also, overlay)
+            job = make_job(subject, path, trace, folder, control.address, services=services, also=also, overlay=overlay)
             return run_agent(release, python, job, folder, services)
 
 
 def blob_of(line: Mapping[str, Any]) -> bytes:
     """Return the content of a definition."""
-    import base64
-
     return base64.b64decode(line["data"])
 
 
@@ -93,6 +97,7 @@ def make_job(
     trace: Trace,
     folder: Path,
     control: str,
+    *,
     services: Services,
     also: Path | None,
     overlay: Path | None,
@@ -129,7 +134,7 @@ def run_agent(release: str, python: Path, job: dict[str, Any], folder: Path, ser
     }
     with os.fdopen(reading, "rb") as results, tempfile.TemporaryFile() as errors:
         try:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 # the agent
                 [str(python), str(AGENT / "main.py")],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -144,7 +149,7 @@ def run_agent(release: str, python: Path, job: dict[str, Any], folder: Path, ser
             raise ReplayError(message) from error
         os.close(writing)
         try:
-            assert process.stdin is not None
+            assert process.stdin is not None  # noqa: S101 # a pipe was asked for
             process.stdin.write(json.dumps({**job, "out": writing}).encode())
             process.stdin.close()
             reports = [json.loads(line) for line in results]
@@ -154,7 +159,8 @@ def run_agent(release: str, python: Path, job: dict[str, Any], folder: Path, ser
         if not reports or reports[-1] != {"end": True}:
             errors.seek(0)
             last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
-            message = f"{release}: {python}: the replay ended early (exit status {process.returncode}): {''.join(last) or 'no reason given'}"
+            reason = "".join(last) or "no reason given"
+            message = f"{release}: {python}: the replay ended early (exit status {process.returncode}): {reason}"
             raise ReplayError(message)
     plain = next((report["plain"] for report in reports if "plain" in report), "")
     return Replay([report for report in reports[:-1] if "plain" not in report], plain)
@@ -162,8 +168,6 @@ def run_agent(release: str, python: Path, job: dict[str, Any], folder: Path, ser
 
 def end(process: "subprocess.Popen[bytes]") -> None:
     """End an agent and whatever it started."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     process.wait()

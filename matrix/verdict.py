@@ -17,6 +17,10 @@ EFFECTS = ("files", "env")
 Event = Mapping[str, Any]
 
 
+# Characters of a value in a reason.
+SHORT = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict, and the reason in words; ``ok`` needs none."""
@@ -25,7 +29,9 @@ class Judgement:
     detail: str = ""
 
 
-def judge(call: Event, report: Event | None, masks: Collection[str] = (), failed: Sequence[Event] = (), *, whole: bool = False) -> Judgement:
+def judge(
+    call: Event, report: Event | None, masks: Collection[str] = (), failed: Sequence[Event] = (), *, whole: bool = False
+) -> Judgement:
     """Return the verdict of one call on one release.
 
     ``report`` is what the agent says of it (None: nothing), ``masks`` are the paths that the baseline shows to be
@@ -64,12 +70,11 @@ def outcome(call: Event, replayed: Event, masks: Collection[str], *, whole: bool
 
 def exceptions(call: Event, recorded: Event | None, replayed: Event | None, masks: Collection[str]) -> Judgement:
     """Compare what a call raised; another exception counts as the same where the caller was ready for it as well."""
-    if replayed is None:
-        assert recorded is not None
-        return Judgement(RAISED, f"raises nothing, the recording {name(recorded)}")
-    shown = f"{name(replayed)}: {text(replayed)}"
+    shown = f"{name(replayed)}: {text(replayed)}" if replayed is not None else "nothing"
     if recorded is None:
         return Judgement(RAISED, f"raises {shown}")
+    if replayed is None:
+        return Judgement(RAISED, f"raises nothing, the recording {name(recorded)}")
     if call.get("expect") and not replayed.get("expected"):
         return Judgement(RAISED, f"raises {shown}, which the caller does not expect")
     if recorded["type"] != replayed["type"] and not replayed.get("expected"):
@@ -131,9 +136,9 @@ def text(raised: Event) -> str:
 
 
 def short(value: Json, *, quote: bool = True) -> str:
-    """Return a value in at most 100 characters."""
+    """Return a value in at most ``SHORT`` characters."""
     if isinstance(value, dict) and "$tmpl" in value:
         value = value["$tmpl"]
     shown = repr(value) if quote or not isinstance(value, str) else value
     shown = " ".join(shown.split())
-    return shown if len(shown) <= 100 else shown[:97] + "..."
+    return shown if len(shown) <= SHORT else shown[: SHORT - 3] + "..."

@@ -175,7 +175,7 @@ class Agent:
                     self.has(module, name, event["module"])
             except making.Stop as error:
                 verdict = "missing" if isinstance(error, making.Missing) else "import-error"
-                if event["subject"] or not event["module"].split(".")[0] in ("pytest", "_pytest"):
+                if event["subject"] or event["module"].split(".", 1)[0] not in ("pytest", "_pytest"):
                     made = {"import": event["n"], "file": event["file"], "verdict": verdict, "detail": str(error)}
                     self.report({**made, "optional": event["optional"], "subject": event["subject"]})
 
@@ -404,7 +404,7 @@ def virtual_sleep() -> None:
             raise ValueError(message)
         slept[0] += seconds
 
-    time.sleep = sleep
+    time.sleep = sleep  # type: ignore[assignment]
 
 
 def stay_here(job: Dict[str, Any]) -> None:
@@ -419,6 +419,7 @@ def stay_here(job: Dict[str, Any]) -> None:
 
 def presets(job: Dict[str, Any]) -> None:
     """Set what the subject file presets, each right after its module was imported."""
+    util: Any = importlib.import_module("importlib.util")
     waiting: Dict[str, List[Tuple[str, Any]]] = {}
     for after, target, value in job["presets"]:
         waiting.setdefault(after, []).append((target, value))
@@ -432,7 +433,7 @@ def presets(job: Dict[str, Any]) -> None:
             if name not in waiting:
                 return None
             mine = waiting.pop(name)
-            spec = importlib.util.find_spec(name)
+            spec = util.find_spec(name)
             if spec is None or spec.loader is None:
                 return spec
             execute = spec.loader.exec_module
@@ -444,11 +445,10 @@ def presets(job: Dict[str, Any]) -> None:
                     if hasattr(sys.modules.get(holder), attribute):
                         setattr(sys.modules[holder], attribute, value)
 
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+            spec.loader.exec_module = exec_module
             return spec
 
-    importlib.import_module("importlib.util")
-    sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Finder)
 
 
 def limits(job: Dict[str, Any]) -> None:

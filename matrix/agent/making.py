@@ -196,7 +196,7 @@ class Makers:
         if not self.player.is_inside(path) and set(value["mode"]) - set("rbt"):
             raise Unreplayable("a file outside of the working folders")
         try:
-            file = open(path, value["mode"])  # noqa: SIM115 — it is the caller's to close
+            file = open(path, value["mode"])  # noqa: SIM115 # it is the caller's to close
             file.seek(value["at"])
         except (OSError, ValueError) as error:
             raise Unreplayable("%s cannot be opened: %s" % (value["$file"], type(error).__name__)) from None

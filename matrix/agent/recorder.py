@@ -456,9 +456,8 @@ class Recorder:
                 self.snapshots.inline.construct(frame, values[0], made["args"])
             finally:
                 self.snapshots.inline.on = False
-        if site.node is not None and outer is not None:
-            if direct_call(site, event):
-                self.last_calls[id(outer), site.node] = self.calls
+        if site.node is not None and outer is not None and direct_call(site, event):
+            self.last_calls[id(outer), site.node] = self.calls
 
     def begin_inner(self, frame: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]) -> None:
         """Begin a call from inside the subject: it is kept by itself, each distinct one once."""
@@ -682,9 +681,9 @@ class Recorder:
             self.cwd = cwd
             sink.append({"e": "cwd", "path": self.snapshots.argument(cwd)})
         for event in self.watch.changes():
-            sink.append(event)  # noqa: PERF402 — making an event may put others before it
+            sink.append(event)  # noqa: PERF402 # making an event may put others before it
         for name in self.services.changed():
-            sink.append({"e": "service", "name": name, "state": self.state(name)})  # noqa: PERF401 — as above
+            sink.append({"e": "service", "name": name, "state": self.state(name)})  # noqa: PERF401 # as above
 
     def effects(self, event: Dict[str, Json], token: Token) -> None:
         """Note what a call changed."""

@@ -44,7 +44,11 @@ class Replayer:
     """Plays one test's events in a process of its own."""
 
     def __init__(self, job: Dict[str, Any], trace: Any, files: world.Files, emit: Any, ask: Any) -> None:
-        """Make one; ``files`` is what lies on the disk, ``emit(dict)`` reports, ``ask(dict)`` talks to the process that runs the services."""
+        """Make one.
+
+        ``files`` is what lies on the disk, ``emit(dict)`` reports, and ``ask(dict)`` talks to the process that runs the
+        services.
+        """
         self.modules: Tuple[str, ...] = tuple(job["modules"])
         self.imports = trace.imports
         self.definitions = trace.definitions
@@ -170,7 +174,8 @@ class Replayer:
         for index, (patched, attribute, old) in enumerate(self.patches):
             if patched is target and attribute == name:
                 put_back(target, name, old)
-                self.patches = [p for i, p in enumerate(self.patches) if i < index or p[0] is not target or p[1] != name]
+                later = [p for p in self.patches[index:] if p[0] is not target or p[1] != name]
+                self.patches = [*self.patches[:index], *later]
                 return
 
     def undo_all(self) -> None:
@@ -212,8 +217,12 @@ class Replayer:
         """Return what a failed comparison found, in short."""
         if "op" not in tree or len(tree["args"]) != 2:
             return "no longer true"
+
+        def find(path: str) -> Any:
+            return making.find(path, self.modules)
+
         try:
-            left, right = (short(evaluate(part, self.decode, lambda path: making.find(path, self.modules))) for part in tree["args"])
+            left, right = (short(evaluate(part, self.decode, find)) for part in tree["args"])
         except BaseException:
             return "no longer true"
         return "%s %s %s no longer holds" % (left, tree["op"], right)
@@ -352,7 +361,7 @@ class Replayer:
         if "receiver" not in access:
             return self.decode(access["class"])
         receiver, name = self.decode(access["receiver"]), access["name"]
-        if "class" in access and access["class"]:
+        if access.get("class"):
             owner = making.find(access["class"], self.modules)
             return getattr(owner, name).__get__(receiver, owner)
         owner = receiver if isinstance(receiver, type) else type(receiver)
@@ -362,7 +371,8 @@ class Replayer:
             found = getattr(owner, name, None)
             if found is None:
                 raise Missing("%s has no %s" % (owner.__name__, name))
-            return found.__get__(receiver, owner) if not isinstance(receiver, type) and hasattr(found, "__get__") else found
+            binds = not isinstance(receiver, type) and hasattr(found, "__get__")
+            return found.__get__(receiver, owner) if binds else found
         if inspect.getattr_static(receiver, name, MISSING) is MISSING and not hasattr(receiver, name):
             raise Missing("%s has no %s" % (owner.__name__, name))
         return getattr(receiver, name)
@@ -387,7 +397,6 @@ class Replayer:
             result = Result(value)
             if event["kind"] in ("generator", "asyncgen"):
                 self.start(event, result)
-            return result
         except Unreplayable as error:
             raise Failure("unreplayable", str(error)) from None
         except Stop as error:
@@ -396,6 +405,8 @@ class Replayer:
             raise
         except BaseException as error:
             return Result(error=error)
+        else:
+            return result
 
     def start(self, event: Dict[str, Any], result: Result) -> None:
         """Take the first item of a generator, or enter a context manager made of one."""
@@ -452,7 +463,14 @@ class Replayer:
         held.value = value
         return {"yield": self.look(value)}
 
-    def after(self, event: Dict[str, Any], result: Result, made: Dict[str, Json], before: Dict[str, str], mocks: Dict[int, int]) -> None:
+    def after(
+        self,
+        event: Dict[str, Any],
+        result: Result,
+        made: Dict[str, Json],
+        before: Dict[str, str],
+        mocks: Dict[int, int],
+    ) -> None:
         """Note the outcome and what the call did."""
         recorded = event["outcome"]
         how = "yield" if "yield" in recorded and result.iterator is not None else "return"
@@ -581,11 +599,12 @@ class Replayer:
     def entry(self, stub: int, values: Dict[str, Any]) -> Dict[str, Any]:
         """Return the recorded call of a stub that fits."""
         definition = self.definitions["stub", stub]
-        script = self.scripts[-1] if self.scripts else {"left": [], "all": []}
+        script: Dict[str, List[Dict[str, Any]]] = self.scripts[-1] if self.scripts else {"left": [], "all": []}
         for index, entry in enumerate(script["left"]):
             if entry["stub"] == stub and (definition["constant"] or self.fits(entry, values)):
                 return script["left"].pop(index)
-        others = [entry for entry in self.trace.scripts.get(stub, []) if definition["constant"] or self.fits(entry, values)]
+        recorded: List[Dict[str, Any]] = self.trace.scripts.get(stub, [])
+        others = [entry for entry in recorded if definition["constant"] or self.fits(entry, values)]
         if not others:
             raise Unreplayable("%s was asked for something that the recording does not hold" % definition["name"])
         return others[0]
@@ -685,13 +704,16 @@ def bind(function: Any, event: Dict[str, Any], args: List[Any], kwargs: Dict[str
     return ", ".join(moved)
 
 
+PLAIN = {"$tmpl", "$text", "$bytes", "$blob", "$tuple", "$dict", "$set", "$frozenset", "$float", "$std"}
+
+
 def is_plain(value: Json) -> bool:
     """Say whether a recorded result is plain data, that can stand in for a result that is not there."""
     if isinstance(value, list):
         return all(is_plain(item) for item in value)
     if isinstance(value, dict):
         kinds = [key for key in value if key.startswith("$")]
-        if any(kind not in ("$tmpl", "$text", "$bytes", "$blob", "$tuple", "$dict", "$set", "$frozenset", "$float", "$std") for kind in kinds):
+        if any(kind not in PLAIN for kind in kinds):
             return False
         return all(is_plain(item) for item in value.values())
     return True
@@ -721,7 +743,6 @@ def show(path: List[List[Any]]) -> str:
 
 def short(value: Any) -> str:
     """Return a value's text, shortened."""
-    text = repr(value) if isinstance(value, (str, int, float, bool, type(None), list, dict, tuple, bytes)) else type(value).__name__
+    shown = isinstance(value, (str, int, float, bool, type(None), list, dict, tuple, bytes))
+    text = repr(value) if shown else type(value).__name__
     return text if len(text) < 80 else text[:77] + "..."
-
-

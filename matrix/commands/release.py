@@ -5,7 +5,6 @@ The sessions of the noxfile run this; what they pass by options has defaults for
 
 import argparse
 import json
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -156,8 +155,7 @@ def _replay(
 ) -> dict[str, Any]:
     from matrix.replaying import replay_release  # noqa: PLC0415 # a release that cannot be installed needs none of it
 
-    with tempfile.TemporaryDirectory(prefix="caliper-", ignore_cleanup_errors=True) as work:
-        return replay_release(subject, release.version, there.python.absolute(), traces, also, Path(work))
+    return replay_release(subject, release.version, there.python.absolute(), traces, also)
 
 
 def _plain_import(profiles: Mapping[str, Any]) -> str:

@@ -8,16 +8,21 @@ Json = Any
 
 # What the standard library's tempfile adds to a name, or makes a name of: eight characters of this alphabet.
 RANDOM = re.compile(r"[a-z0-9_]{8}(?=[./]|$)")
+# Where in the interpreter's own source, or in memory: ``(_ssl.c:1006)`` and ``at 0x7f1e…``.
+PLACE = re.compile(r"\b_?\w+\.c:\d+|\b0x[0-9a-f]{6,}\b")
 # Folders of test runners have names of their own, which a trace keeps.
 KEPT = "{tmp}/pytest-of-"
 
 
 def normal(text: str) -> str:
-    """Return a text with the random parts of a temporary name replaced.
+    """Return a text with the random parts of a temporary name replaced, and places in the interpreter.
 
     >>> normal("{tmp}/oras.k3j_x9aa.json")
     '{tmp}/oras.{random}.json'
+    >>> normal("certificate verify failed (_ssl.c:1006)")
+    'certificate verify failed ({place})'
     """
+    text = PLACE.sub("{place}", text)
     head, place, rest = text.partition("{tmp}/")
     if not place or (place + rest).startswith(KEPT):
         return text

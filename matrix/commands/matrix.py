@@ -116,7 +116,12 @@ def aggregate(name: str, listed: ReleaseList, judged: list[Judge], runs: Path, o
     extras = Extras(
         python=releases[-1].python if releases else "",
         run={"releases": facts},
-        modules={call["function"]: call["module"] for judge in judged for _, call in judge.trace.calls()},
+        modules={
+            call["function"]: call["module"]
+            for judge in judged
+            for _, call in judge.trace.calls()
+            if call["function"].startswith(f"{call['module']}.")  # what is wrapped stands elsewhere than its wrapper
+        },
         masks=tuple(mask for judge in judged for mask in masks_of(judge)),
     )
     return write_results(

@@ -69,7 +69,7 @@ def first_line(error: BaseException) -> str:
         lines = str(error).splitlines()
     except Exception:
         return ""
-    return lines[0][:300] if lines else ""
+    return lines[0][:2000] if lines else ""
 
 
 def find(path: str, modules: Tuple[str, ...]) -> Any:

@@ -16,6 +16,8 @@ from .making import Absent, Blocked, Broken, Makers, Missing, Stop, Unreplayable
 from .values import BadValue, Decoder, Encoder, Json, Templates, canonical, sha256
 
 MISSING = object()
+SHOWN = (str, int, float, bool, type(None), list, dict, tuple, bytes)
+LONGEST_DETAIL = 300  # characters of a reason
 # Verdicts that leave no result behind.
 FAILED = ("missing", "signature", "blocked", "import-error", "unreplayable", "timeout", "crash")
 
@@ -222,7 +224,7 @@ class Replayer:
             return making.find(path, self.modules)
 
         try:
-            left, right = (short(evaluate(part, self.decode, find)) for part in tree["args"])
+            left, right = (short(evaluate(part, self.decode, find), self.templates) for part in tree["args"])
         except BaseException:
             return "no longer true"
         return "%s %s %s no longer holds" % (left, tree["op"], right)
@@ -230,7 +232,7 @@ class Replayer:
     def report(self, made: Dict[str, Json]) -> None:
         """Report, unless another test's calls are only made again."""
         if "detail" in made:
-            made["detail"] = self.templates.plain(made["detail"])
+            made["detail"] = self.templates.plain(made["detail"])[:LONGEST_DETAIL]
         if not self.quiet:
             self.emit(made)
 
@@ -741,8 +743,7 @@ def show(path: List[List[Any]]) -> str:
     return "".join(".%s" % key if kind == "a" else "[%r]" % key for kind, key in path)
 
 
-def short(value: Any) -> str:
-    """Return a value's text, shortened."""
-    shown = isinstance(value, (str, int, float, bool, type(None), list, dict, tuple, bytes))
-    text = repr(value) if shown else type(value).__name__
+def short(value: Any, templates: Templates) -> str:
+    """Return a value's text, shortened once what differs from machine to machine has its name."""
+    text = templates.plain(repr(value)) if isinstance(value, SHOWN) else type(value).__name__
     return text if len(text) < 80 else text[:77] + "..."

@@ -151,8 +151,6 @@ class Recorder:
         self.inner = bool(config.get("inner"))
         self.boundaries: List[Token] = []
         self.templates = Templates(config["templates"])
-        self.blobs: Dict[str, bytes] = {}
-        self.stored: Dict[str, bool] = {}
         self.known = Known()
         self.snapshots = Snapshots(self)
         self.files = world.Files(config["roots"], self.snapshots.store, self.templates)

@@ -18,8 +18,6 @@ from .values import BadValue, Decoder, Encoder, Json, Templates, canonical, sha2
 MISSING = object()
 SHOWN = (str, int, float, bool, type(None), list, dict, tuple, bytes)
 LONGEST_DETAIL = 300  # characters of a reason
-# Verdicts that leave no result behind.
-FAILED = ("missing", "signature", "blocked", "import-error", "unreplayable", "timeout", "crash")
 
 
 class Result:
@@ -588,7 +586,6 @@ class Replayer:
         """Answer a call of a stub by the recording, or raise Unreplayable."""
         self.played.append(stub)
         entry = self.entry(stub, values)
-        self.stub_state(entry, values)
         for event in entry.get("events", []):
             self.run(event)
         outcome = entry.get("outcome", {})
@@ -622,9 +619,6 @@ class Replayer:
             except Stop:
                 continue
         return True
-
-    def stub_state(self, entry: Dict[str, Any], values: Dict[str, Any]) -> None:
-        """Make what a stub was given available by its references."""
 
     def mock_counts(self) -> Dict[int, int]:
         """Return how often each mock was called by now."""

@@ -178,11 +178,6 @@ class Replayer:
                 self.patches = [*self.patches[:index], *later]
                 return
 
-    def undo_all(self) -> None:
-        """Put everything back, in reverse."""
-        while self.patches:
-            put_back(*self.patches.pop())
-
     def on_read(self, event: Dict[str, Any]) -> None:
         """Read an attribute of the subject's modules, as the caller did."""
         try:

@@ -11,7 +11,9 @@ import sys
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import making, snapshot, world
+from .driving import Failure, Synchronous, bind, drive
 from .evaluate import evaluate
+from .held import remember
 from .making import Absent, Blocked, Broken, Makers, Missing, Stop, Unreplayable, first_line
 from .values import BadValue, Decoder, Encoder, Json, Templates, canonical, sha256
 
@@ -29,15 +31,6 @@ class Result:
         """Hold one of the three."""
         self.value, self.error, self.failed = value, error, failed
         self.iterator: Any = None
-
-
-class Failure(Exception):
-    """A call that got no outcome of its own: the verdict and why."""
-
-    def __init__(self, verdict: str, detail: str, call: int = 0) -> None:
-        """Keep the facts."""
-        super().__init__(detail)
-        self.verdict, self.detail, self.call = verdict, detail, call
 
 
 class Replayer:
@@ -618,81 +611,6 @@ class Replayer:
     def mock_counts(self) -> Dict[int, int]:
         """Return how often each mock was called by now."""
         return {key[1]: len(made.mock_calls) for key, made in self.makers.made.items() if key[0] == "mock"}
-
-
-def remember(event: Any, files: Dict[str, Any], states: Dict[str, str]) -> None:
-    """Add to the state of the world what an event did to it."""
-    changes = event["changes"] if event["e"] == "files" else event.get("effects", {}).get("files", {})
-    for name, entry in changes.items():
-        files[name] = entry
-        if entry is None:
-            del files[name]
-    if event["e"] == "service":
-        states[event["name"]] = event["state"]
-    states.update(event.get("effects", {}).get("services", {}))
-
-
-class Synchronous:
-    """An asynchronous iterator, one item at a time."""
-
-    def __init__(self, iterator: Any) -> None:
-        """Wrap it."""
-        self.iterator = iterator
-
-    def __next__(self) -> Any:
-        """Return the next item."""
-        try:
-            return drive(self.iterator.__anext__())
-        except StopAsyncIteration:
-            raise StopIteration from None
-
-    def close(self) -> None:
-        """End it."""
-        drive(self.iterator.aclose())
-
-
-LOOPS: List[Any] = []
-
-
-def drive(awaitable: Any) -> Any:
-    """Return the result of an awaitable, run by a loop of our own."""
-    import asyncio
-
-    if not LOOPS:
-        LOOPS.append(asyncio.new_event_loop())
-        asyncio.set_event_loop(LOOPS[0])
-
-    async def wait() -> Any:
-        return await awaitable
-
-    return LOOPS[0].run_until_complete(wait())
-
-
-def bind(function: Any, event: Dict[str, Any], args: List[Any], kwargs: Dict[str, Any]) -> str:
-    """Bind the arguments to the release's own signature; return which of them land elsewhere, if any do.
-
-    Raises:
-        Failure: they do not bind.
-    """
-    if event["kind"] == "property":
-        return ""
-    try:
-        signature = inspect.signature(function)
-    except (ValueError, TypeError):
-        return ""
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise Failure("signature", str(error)) from None
-    names = list(signature.parameters)
-    kinds = [p.kind for p in signature.parameters.values()]
-    moved = []
-    given = [a for a in event["args"] if a["form"] not in ("defaulted", "keyword")]
-    for index, argument in enumerate(given[: len(args)]):
-        name = argument["name"]
-        if index < len(names) and kinds[index] in (0, 1) and names[index] != name and name in names:
-            moved.append("%s lands on %s" % (name, names[index]))
-    return ", ".join(moved)
 
 
 PLAIN = {"$tmpl", "$text", "$bytes", "$blob", "$tuple", "$dict", "$set", "$frozenset", "$float", "$std"}

@@ -31,13 +31,17 @@ class RecordingError(CaliperError):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What a recording gave: the command's exit status, and how much the trace holds."""
+    """What a recording gave: the command's exit status, and how much the trace holds.
+
+    ``refusals`` are the connections to other machines that were refused, with what tried.
+    """
 
     status: int
     calls: int
     functions: int
     tests: Mapping[str, str]
     troubles: Sequence[str]
+    refusals: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +131,13 @@ def hooked(site: Path, config: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def record_subject(subject: Subject, profile: str, python: str, out: Path, command: Sequence[str] = ()) -> Recording:
-    """Record a profile of a subject: its suite in a scratch folder, with its services around it."""
+def record_subject(
+    subject: Subject, profile: str, python: str, out: Path, command: Sequence[str] = (), *, network: bool = False
+) -> Recording:
+    """Record a profile of a subject: its suite in a scratch folder, with its services around it.
+
+    With ``network``, it may talk to other machines, which a replay may not.
+    """
     interpreter = Interpreter.ask(python)
     chosen = subject.profiles[profile]
     with scratch() as folder, load_services(subject.services)(profile) as services:
@@ -142,7 +151,7 @@ def record_subject(subject: Subject, profile: str, python: str, out: Path, comma
             **services.env,
             **chosen.env,
         }
-        job = Job(subject, profile, interpreter, arguments, folder, folder / "work", env, services)
+        job = Job(subject, profile, interpreter, arguments, folder, folder / "work", env, services, network=network)
         return job.record(out)
 
 
@@ -159,14 +168,17 @@ def scratch_environment(folder: Path, scripts: Path) -> dict[str, str]:
     }
 
 
-def record_command(subject: Subject, python: str, out: Path, command: Sequence[str]) -> Recording:
-    """Record any command where it is, with the environment that it has."""
+def record_command(
+    subject: Subject, python: str, out: Path, command: Sequence[str], *, network: bool = False
+) -> Recording:
+    """Record any command where it is, with the environment that it has; ``network`` as in `record_subject`."""
     interpreter = Interpreter.ask(python)
     with scratch() as folder:
         path = f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         # Temporary files are part of what is recorded, so they lie where they are looked for.
         env = {**os.environ, "PATH": path, "TMPDIR": str(folder / "tmp")}
-        job = Job(subject, "default", interpreter, command, folder, Path.cwd(), env, Services())
+        services = Services()
+        job = Job(subject, "default", interpreter, command, folder, Path.cwd(), env, services, network=network)
         return job.record(out)
 
 
@@ -183,6 +195,12 @@ class Job:
     env: Mapping[str, str]
     services: Services
     inner: bool = True
+    network: bool = False
+
+    @property
+    def refusals(self) -> Path:
+        """Where it is noted which connections were refused."""
+        return self.folder / "refusals"
 
     def record(self, out: Path) -> Recording:
         """Run the command under the recorder and write the trace."""
@@ -214,7 +232,9 @@ class Job:
         write_trace(out, header, lines)
         end = lines[-1]
         troubles = [f"{line['what']} ({line['where']})" for line in lines if line.get("e") == "trouble"]
-        return Recording(status, len(calls), len({call["function"] for call in calls}), end["tests"], troubles)
+        refused = self.refusals.read_text(encoding="utf-8").splitlines() if self.refusals.exists() else []
+        functions = {call["function"] for call in calls}
+        return Recording(status, len(calls), len(functions), end["tests"], troubles, sorted(set(refused)))
 
     def configure(self, raw: Path, control: str) -> Path:
         """Write the recorder's configuration."""
@@ -239,6 +259,8 @@ class Job:
             "presets": [[preset.after, preset.target, preset.value] for preset in self.subject.presets],
             "control": control,
             "redirects": dict(self.services.redirects),
+            "allowed": list(self.services.allowed),
+            "refusals": "" if self.network else str(self.refusals),
             "inner": self.inner,
             "script": not any(Path(part).name in ("pytest", "py.test", "unittest") for part in self.command[:3]),
             "out": str(raw / "events"),

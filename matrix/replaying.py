@@ -112,6 +112,7 @@ def make_job(
         "presets": [[preset.after, preset.target, preset.value] for preset in subject.presets],
         "control": control,
         "redirects": dict(services.redirects),
+        "allowed": list(services.allowed),
         "services": sorted(services.services),
         "also": [str(also)] if also else [],
         "overlay": [str(overlay)] if overlay else [],

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import socketserver
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,12 +40,14 @@ class Services:
     """Running services: variables for the process that uses them, texts to hide in a trace, and the services.
 
     ``redirects`` lead connections elsewhere, inside of that process only: ``{"ghcr.io:443": "127.0.0.1:40123"}``.
+    ``allowed`` are names and addresses of other machines that it may talk to.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     redirects: Mapping[str, str] = field(default_factory=dict)
+    allowed: Sequence[str] = ()
 
 
 @contextlib.contextmanager

@@ -48,12 +48,14 @@ def start(path: str) -> None:
             }
         ),
     )
+    from . import network
+
     if config["redirects"]:
         import socket
 
-        from . import network
-
         network.redirect(socket, config["redirects"])
+    if config["refusals"]:
+        network.guard(config["modules"], config["allowed"], noting(config["refusals"]))
     generated.install(recorder)
     deepen(1 if config.get("inner") else 0)
     spawning(recorder)
@@ -61,6 +63,23 @@ def start(path: str) -> None:
     import atexit
 
     atexit.register(recorder.close)
+
+
+def noting(path: str) -> Any:
+    """Return what adds a line to a file, with what a program can no longer patch."""
+    import os
+
+    begin, write, end = os.open, os.write, os.close
+
+    def note(line: str) -> None:
+        try:
+            file = begin(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            write(file, line.encode("utf-8", "replace") + b"\n")
+            end(file)
+        except OSError:
+            pass  # the recording is over
+
+    return note
 
 
 class After:

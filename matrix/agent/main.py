@@ -304,7 +304,7 @@ def stay_here(job: Dict[str, Any]) -> None:
     from _caliper_agent import network
 
     network.redirect(socket, job.get("redirects", {}))
-    network.guard()
+    network.guard(job["modules"], job["allowed"])
 
 
 def presets(job: Dict[str, Any]) -> None:

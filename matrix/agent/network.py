@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any, Dict
+from typing import Any, Callable, Dict, Iterable
+
+LOCAL = ("", "None", "localhost", "0.0.0.0", "::", "::1")  # noqa: S104 — compared, not bound
+# What leads off this machine, by audit event: which argument names the other one.
+REACHES = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1, "socket.getnameinfo": 0}
+LOOKS_UP = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 
 
-def is_local(host: Any) -> bool:
+def name_of(host: Any) -> str:
+    """Return a host as text."""
+    return host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
+
+
+def is_local(name: str) -> bool:
     """Say whether a host is this machine."""
-    name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
-    return name in ("", "localhost", "::1", "0.0.0.0", "None") or name.startswith("127.")  # noqa: S104 — compared, not bound
+    if name.startswith("::ffff:"):
+        name = name[7:]
+    return name in LOCAL or (name.startswith("127.") and name.replace(".", "").isdigit())
 
 
 def redirect(socket: Any, redirects: Dict[str, str]) -> None:
@@ -17,8 +29,7 @@ def redirect(socket: Any, redirects: Dict[str, str]) -> None:
     original = socket.getaddrinfo
 
     def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-        name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-        target = redirects.get("%s:%s" % (name, port))
+        target = redirects.get("%s:%s" % (name_of(host), port))
         if target is not None:
             host, _, number = target.rpartition(":")
             port = int(number)
@@ -27,17 +38,52 @@ def redirect(socket: Any, redirects: Dict[str, str]) -> None:
     socket.getaddrinfo = getaddrinfo
 
 
-def guard() -> None:
-    """Refuse connections to anything but this machine, and name what was tried."""
+def guard(
+    modules: Iterable[str] = (), allowed: Iterable[str] = (), told: Callable[[str], None] = lambda _: None
+) -> None:
+    """Refuse connections to anything but this machine, and raise and tell what names the call that tried.
+
+    That is the innermost call of ``modules``, else of the program. ``allowed`` are further names and addresses.
+    """
+    modules, allowed = frozenset(modules), frozenset(allowed)
 
     def hook(event: str, args: Any) -> None:
-        if event == "socket.connect" and isinstance(args[1], tuple) and not is_local(args[1][0]):
-            message = "a connection to %s was refused: only this machine is talked to" % (args[1][0],)
-            raise PermissionError(message)
-        if event == "socket.getaddrinfo" and not is_local(args[0]):
-            import socket
-
-            message = "the name %s was not resolved: only this machine is talked to" % (args[0],)
-            raise socket.gaierror(socket.EAI_NONAME, message)
+        if event in LOOKS_UP:
+            host = name_of(args[0])
+            if is_local(host) or host in allowed or host == sys.modules["_socket"].gethostname():
+                return
+            message = "the name %s was not resolved" % host
+        elif event in REACHES:
+            address = args[REACHES[event]]
+            if not (isinstance(address, tuple) and address and isinstance(address[0], (str, bytes))):
+                return  # of a family that stays here, or where the connection leads already
+            host = name_of(address[0])
+            if is_local(host) or host in allowed:
+                return
+            message = "a connection to %s was refused" % host
+        else:
+            return
+        tried = trying(sys._getframe(1), modules)
+        message = "%s: only this machine is talked to%s" % (message, tried and " (tried by %s)" % tried)
+        told(message)
+        if event in LOOKS_UP:
+            raise sys.modules["_socket"].gaierror(sys.modules["_socket"].EAI_NONAME, message)
+        raise PermissionError(message)
 
     sys.addaudithook(hook)
+
+
+def trying(frame: Any, modules: Any) -> str:
+    """Return the innermost call of ``modules`` that a frame lies in, else of what is not installed."""
+    program = ""
+    here = os.path.dirname(trying.__code__.co_filename)  # not __file__: it may be loaded without
+    installed = (sys.prefix + os.sep, sys.base_prefix + os.sep, here + os.sep, "<frozen ")
+    while frame is not None:
+        code, module = frame.f_code, str(frame.f_globals.get("__name__"))
+        name = "%s.%s" % (module, getattr(code, "co_qualname", code.co_name))
+        if module.partition(".")[0] in modules:
+            return name
+        if not program and not code.co_filename.startswith(installed):
+            program = name
+        frame = frame.f_back
+    return program

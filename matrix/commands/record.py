@@ -42,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, metavar="TRACE", help="(default: NAME-VERSION-PROFILE.trace.jsonl.gz)"
     )
+    parser.add_argument(
+        "--network", action="store_true", help="let the command talk to other machines, which no replay will do"
+    )
     parser.add_argument("words", nargs="*", metavar="-- COMMAND", help="what to run (default: the subject's command)")
 
 
@@ -61,12 +64,19 @@ def run(options: argparse.Namespace) -> int:
         name = options.package or options.module[0]
         subject = Subject(name=name, modules=tuple(options.module), command=tuple(options.words))
         out = options.out or Path(f"{name}.trace.jsonl.gz")
-        recording = record_command(subject, python, out, options.words)
+        recording = record_command(subject, python, out, options.words, network=options.network)
     counts = f"{recording.calls} calls of {recording.functions} functions in {len(recording.tests)} tests"
     print(f"caliper-matrix: {counts}: {out}", file=sys.stderr)
+    tell_remarks(recording)
+    return recording.status if not options.subject else cli.FINE
+
+
+def tell_remarks(recording: Recording) -> None:
+    """Print what was lost or refused while recording."""
     for trouble in sorted(set(recording.troubles)):
         print(f"caliper-matrix: lost while recording: {trouble}", file=sys.stderr)
-    return recording.status if not options.subject else cli.FINE
+    for refusal in recording.refusals:
+        print(f"caliper-matrix: while recording, {refusal}", file=sys.stderr)
 
 
 def subjects(options: argparse.Namespace, subject: Subject, python: str) -> tuple[Recording, Path]:
@@ -76,10 +86,10 @@ def subjects(options: argparse.Namespace, subject: Subject, python: str) -> tupl
         message = f"{profile}: no such profile of {subject.name}; known are {', '.join(subject.profiles)}"
         raise RecordingError(message)
     out = options.out or Path(f"{subject.name}-{profile}.trace.jsonl.gz")
-    recording = record_subject(subject, profile, python, out, options.words)
+    recording = record_subject(subject, profile, python, out, options.words, network=options.network)
     if recording.status:
         failed = f"the suite of {subject.name} failed under the recorder (exit status {recording.status})"
-        message = f"{failed}: its trace says nothing"
+        message = "; ".join([f"{failed}: its trace says nothing", *recording.refusals])
         out.unlink()
         raise RecordingError(message)
     make_baseline(subject, python, out)

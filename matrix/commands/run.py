@@ -132,7 +132,7 @@ def record(place: Place, subject: Subject, listed: ReleaseList, needed: Sequence
         RunningError: no release is judged, or none of it was called.
         InstallError: the latest release, or what the command needs, cannot be installed.
     """
-    from matrix.commands.record import make_baseline  # noqa: PLC0415 # brings the replay along
+    from matrix.commands.record import make_baseline, tell_remarks  # noqa: PLC0415 # brings the replay along
     from matrix.recording import record_command  # noqa: PLC0415
 
     judged = listed.judged()
@@ -153,4 +153,5 @@ def record(place: Place, subject: Subject, listed: ReleaseList, needed: Sequence
         print(
             f"caliper-matrix: the command ended with status {recording.status}; what it called is judged all the same"
         )
+    tell_remarks(recording)
     make_baseline(subject, str(python), trace)

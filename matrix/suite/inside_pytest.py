@@ -275,7 +275,7 @@ def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
     VirtualSleep().install()
     network = load_network()
     network.redirect(socket, job["redirects"])
-    network.guard()
+    network.guard(allowed=job["allowed"])
     reach = Reach(job["reach"])
     if reach.folders:
         reach.start()

@@ -32,7 +32,8 @@ class Job:
     the folders of ``reach`` are reported; ``limit`` is the seconds for a file, ``test_limit`` the seconds of CPU for a
     test (by the clock it may take four times as long). ``files`` that are run ``together`` share a process.
 
-    Connections to the names in ``redirects`` (``host:port``) lead elsewhere, all others off this machine are refused.
+    Connections to the names in ``redirects`` (``host:port``) lead elsewhere; all others off this machine are refused,
+    but to those ``allowed``.
     ``services`` are asked at the socket ``control``: before each test their states are read, or set to what ``states``
     says that the test had.
     """
@@ -49,6 +50,7 @@ class Job:
     test_limit: float = 30.0
     together: bool = False
     redirects: Mapping[str, str] = field(default_factory=dict)
+    allowed: Sequence[str] = ()
     control: str = ""
     services: Sequence[str] = ()
     states: Mapping[str, Mapping[str, Any]] | None = None

@@ -158,6 +158,7 @@ class Stage:
                 test_limit=test_limit,
                 together=together,
                 redirects=dict(services.redirects),
+                allowed=list(services.allowed),
                 control=control.address if states else "",
                 services=sorted(services.services),
                 states=states.tests or None if states else None,

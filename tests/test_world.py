@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 from matrix.agent.values import Templates, sha256
 from matrix.agent.world import Files, difference
 
+HI = ("file", sha256(b"hi"), False)
 NAMES = st.lists(st.sampled_from(["a", "b", "..", ".", "", "link", "up", "c.txt", "\0"]), max_size=4)
 PATHS = st.builds(
     lambda root, parts: "/".join([root, *parts]), st.sampled_from(["{work}", "{tmp}", "{no}", "", "/"]), NAMES
+)
+ENTRIES = st.sampled_from(
+    [None, ["dir"], list(HI), ["link", ".."], ["link", "../outside"], ["link", "b"], ["link", "."]]
 )
 SOME = settings(max_examples=150, deadline=None)
 
@@ -50,9 +54,6 @@ class World:
 def world(tmp_path: Path) -> World:
     """Return two empty working folders."""
     return World(tmp_path)
-
-
-HI = ("file", sha256(b"hi"), False)
 
 
 def test_scan(world: World) -> None:
@@ -135,7 +136,21 @@ def test_apply_what_was_scanned(world: World, tmp_path: Path) -> None:
     seen = world.look()
     other = World(tmp_path / "other")
     other.apply({name: list(entry) for name, entry in seen.items()})
-    assert other.look() == seen
+    assert other.look() == {}
+    assert other.files.entries == seen
+
+
+@given(changes=st.lists(st.dictionaries(PATHS, ENTRIES, max_size=4), max_size=4))
+@SOME
+def test_what_was_applied_is_known(tmp_path_factory: pytest.TempPathFactory, changes: list[dict[str, Any]]) -> None:
+    """After any changes, a look at the disk finds what is known already: nothing else, and nothing more."""
+    world = World(tmp_path_factory.mktemp("world"))
+    for change in changes:
+        try:
+            world.apply(change)
+        except (ValueError, OSError):
+            return
+    assert world.look() == {}
 
 
 @pytest.mark.parametrize(
@@ -186,11 +201,6 @@ def test_removed_link(world: World) -> None:
     (world.work / "link").symlink_to("../outside")
     world.apply({"{work}/link": None})
     assert (world.outside / "secret").exists()
-
-
-ENTRIES = st.sampled_from(
-    [None, ["dir"], list(HI), ["link", ".."], ["link", "../outside"], ["link", "b"], ["link", "."]]
-)
 
 
 @given(changes=st.lists(st.dictionaries(PATHS, ENTRIES, max_size=4), max_size=3))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 from typing import Any, Dict, List, Set, Tuple
+
+BUFFER = 1 << 20  # bytes that are unpacked at a time: traces hold long lines
 
 
 class Trace:
@@ -27,7 +30,7 @@ class Trace:
         states: Dict[str, str] = {}
         settings: Dict[str, Any] = {}
         test, index = "", 0
-        with gzip.open(path, "rt", encoding="ascii") as file:
+        with io.BufferedReader(gzip.open(path, "rb"), BUFFER) as file:
             self.header = json.loads(file.readline())
             for line in file:
                 event = json.loads(line)

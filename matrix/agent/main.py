@@ -18,7 +18,7 @@ import sys
 import sysconfig
 import time
 import types
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple
 
 if TYPE_CHECKING:
     from .held import Trace
@@ -35,14 +35,19 @@ def load() -> None:
         del sys.path[0]
 
 
+# What a fork reported: lines for each test that it began; the call that it was at; ``timeout``, ``crash`` or None.
+Played = Tuple[List[List[bytes]], Optional[int], Optional[str]]
+
+
 class Agent:
     """Plays all tests of one trace, and reports."""
 
     def __init__(self, job: Dict[str, Any], trace: Trace, out: Any) -> None:
         """Make one that reports to the binary file ``out``."""
         self.job, self.trace, self.out = job, trace, out
-        from _caliper_agent import values, world
+        from _caliper_agent import replayer, values, world  # now, and not in each fork
 
+        self.make = replayer.Replayer
         self.files = world.Files(job["roots"], values.sha256, values.Templates(job["templates"]))
         self.files.scan()
         self.asking: Tuple[int, Any] = (0, None)
@@ -82,23 +87,36 @@ class Agent:
             raise making.Missing("%s has no %s" % (path, name)) from None
 
     def plain(self) -> None:
-        """Report whether the release imports with nothing but what it declares, from a fork that sees no more."""
+        """Import the release with nothing but what it declares, and report how that went.
+
+        What was imported stays imported, unless a module looked in vain for something that the suite needs besides: it
+        may be another one with that. A process that was put aside before goes on then.
+        """
         reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reading)
-            problem = ""
-            try:
-                for name in sorted({e["module"] for e in self.trace.tests[""] if e["e"] == "import" and e["subject"]}):
-                    problem = problem or self.problem(name)
-                os.write(writing, problem.encode("utf-8", "replace"))
-            finally:
+        spare = os.fork()
+        if spare == 0:
+            os.close(writing)
+            die_with_parent()
+            with os.fdopen(reading, "rb") as file:
+                answer = file.read()
+            if not answer:
                 os._exit(0)
+            self.report({"plain": json.loads(answer)})
+            return
+        os.close(reading)
+        lookups = Lookups()
+        sys.meta_path.append(lookups)
+        names = sorted({e["module"] for e in self.trace.tests[""] if e["e"] == "import" and e["subject"]})
+        problem = next(filter(None, map(self.problem, names)), "")
+        sys.meta_path.remove(lookups)
+        if problem or lookups.found_in(self.job.get("also", [])):
+            os.write(writing, json.dumps(problem).encode("ascii"))
+            os.close(writing)
+            os.waitpid(spare, 0)
+            os._exit(0)
         os.close(writing)
-        with os.fdopen(reading, "rb") as file:
-            answer = file.read().decode("utf-8")
-        os.waitpid(child, 0)
-        self.report({"plain": answer})
+        os.waitpid(spare, 0)
+        self.report({"plain": ""})
 
     def problem(self, name: str) -> str:
         """Return what a module of the release needs and did not declare, or why it does not import."""
@@ -120,39 +138,45 @@ class Agent:
         gc.collect()
         gc.freeze()  # what is here stays shared with the forks
         for test in tests:
-            self.play(test, inner=False)
-            if self.trace.inner.get(test):
-                self.play(test, inner=True)
+            self.play([test], inner=False)
             self.out.flush()
+        if self.job["inner"]:
+            # Each of them brings its own world along, so that one process serves all: forks are what costs most.
+            self.play([test for test in tests if self.trace.inner.get(test)], inner=True)
 
     def playable(self, test: str) -> bool:
         """Say whether a test has events to play."""
         return any(event["e"] in ("call", "read", "check") for event in self.trace.tests[test])
 
-    def play(self, test: str, inner: bool) -> None:
-        """Play one test, or the inner calls that it made, in as many forks as it takes."""
-        self.report({"test": test})
+    def play(self, tests: List[str], inner: bool) -> None:
+        """Play tests one after the other, or the inner calls that they made, in as many forks as it takes."""
         skip: Dict[str, str] = {}
-        reported = 0
-        while True:
-            self.prepare(test)
-            lines, begun, verdict = self.fork(test, skip, inner)
-            for line in lines[reported:]:
-                self.out.write(line)
-            reported = max(reported, len(lines))
+        while tests:
+            self.prepare(tests[0])
+            played, begun, verdict = self.fork(tests, skip, inner)
             if verdict is None:
+                self.out.writelines(line for lines in played for line in lines)
                 return
-            if begun is None or str(begun) in skip:
-                self.report({"broken": test, "detail": verdict})
-                return
-            skip[str(begun)] = verdict
+            at = max(len(played) - 1, 0)
+            again = begun is not None and str(begun) not in skip
+            if again:
+                skip[str(begun)] = verdict
+                del played[at:]  # it is played again, without the call
+            self.out.writelines(line for lines in played for line in lines)
+            if not again:
+                self.report({"broken": tests[at], "detail": verdict})
+            tests = tests[at if again else at + 1 :]
+
+    def begin(self, test: str) -> Tuple[Dict[str, Any], Dict[str, str]]:
+        """Return the files and the states of services that a test began with."""
+        files, states = self.trace.starts.get(test, ({}, {}))
+        return {name: entry for name, entry in files.items() if not name.startswith("{tmp}/")}, states
 
     def prepare(self, test: str) -> None:
         """Bring files and services into the state that they had when the test began."""
-        files, states = self.trace.starts.get(test, ({}, {}))
-        target = {name: tuple(entry) for name, entry in files.items() if not name.startswith("{tmp}/")}
+        files, states = self.begin(test)
         self.files.dirty = True  # a fork was at work
-        self.files.bring(target, self.trace.blobs.__getitem__)
+        self.files.bring({name: tuple(entry) for name, entry in files.items()}, self.trace.blobs.__getitem__)
         for name in self.job.get("services", []):
             self.ask({"do": "restore", "name": name, "state": states.get(name)})
 
@@ -169,8 +193,8 @@ class Agent:
         file.flush()
         return json.loads(file.readline())
 
-    def fork(self, test: str, skip: Dict[str, str], inner: bool) -> Tuple[List[bytes], Optional[int], Optional[str]]:
-        """Play a test in a fork: (what it reported, the call that it was at, ``timeout``, ``crash`` or None)."""
+    def fork(self, tests: List[str], skip: Dict[str, str], inner: bool) -> Played:
+        """Play tests in a fork."""
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
@@ -178,7 +202,7 @@ class Agent:
             try:
                 die_with_parent()  # what the kernel keeps of this is not handed to a fork
                 os.setsid()
-                self.child(test, skip, writing, inner)
+                self.child(tests, skip, writing, inner)
             except BaseException:
                 import traceback
 
@@ -197,9 +221,9 @@ class Agent:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(child, 0)
 
-    def watch(self, child: int, reading: int) -> Tuple[List[bytes], Optional[int], Optional[str]]:
+    def watch(self, child: int, reading: int) -> Played:
         """Collect a fork's lines, until it is done, dies, or a call takes too long."""
-        lines: List[bytes] = []
+        played: List[List[bytes]] = []
         begun: Optional[int] = None
         pending = b""
         spent, began = processor_time(child), time.monotonic()
@@ -209,55 +233,73 @@ class Agent:
                 # A slow machine is no slow call: the processor's time counts, where it is known.
                 used, late = processor_time(child), time.monotonic() - began > self.job["patience"]
                 if late or used is None or spent is None or used - spent >= self.job["limit"]:
-                    return lines, begun, "timeout"
+                    return played, begun, "timeout"
                 continue
             spent, began = processor_time(child), time.monotonic()
             data = os.read(reading, 1 << 16)
             if not data:
-                return lines, begun, "crash"
-            pending += data
-            *whole, pending = pending.split(b"\n")
+                return played, begun, "crash"
+            *whole, pending = (pending + data).split(b"\n")
             for line in whole:
                 if line.startswith(b'{"begin"'):
                     begun = json.loads(line)["begin"]
                 elif line.startswith(b'{"done"'):
-                    return lines, None, None
+                    return played, None, None
                 else:
-                    lines.append(line + b"\n")
+                    if line.startswith(b'{"test"'):
+                        played.append([])
+                        begun = None
+                    played[-1].append(line + b"\n")
 
-    def child(self, test: str, skip: Dict[str, str], writing: int, inner: bool) -> None:
-        """Play a test; runs in the fork."""
-        from _caliper_agent.replayer import Replayer
-
+    def child(self, tests: List[str], skip: Dict[str, str], writing: int, inner: bool) -> None:
+        """Play tests; runs in the fork."""
         waiting: List[bytes] = []
 
         def emit(made: Dict[str, Any]) -> None:
             waiting.append(json.dumps(made, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n")
-            if "begin" not in made and "done" not in made:
+            if not made.keys() & {"begin", "test", "done"}:
                 return  # what is lost with the process is what it did since a call began
             data = b"".join(waiting)
             waiting.clear()
             while data:
                 data = data[os.write(writing, data) :]
 
-        replayer = Replayer({**self.job, "skip": skip}, self.trace, self.files, emit, self.ask)
-        watch_files(replayer.files)
-        os.chdir(self.job["roots"]["work"])
-        for event in self.trace.settings.get(test, ()):
-            replayer.run(event)
-        if inner:
-            files, states = self.trace.starts.get(test, ({}, {}))
-            kept = {name: entry for name, entry in files.items() if not name.startswith("{tmp}/")}
-            replayer.run_inner(test, (kept, states))
-            emit({"done": True})
-            return
-        replayer.quiet = True
-        for call in self.trace.needed(test):
-            replayer.run(self.trace.calls[call])
-        replayer.quiet = False
-        for event in self.trace.tests[test]:
-            replayer.run(event)
+        watch_files(self.files)
+        for test in tests:
+            emit({"test": test})
+            replayer = self.make({**self.job, "skip": skip}, self.trace, self.files, emit, self.ask)
+            with replayer.restoring(self.job["roots"]["work"]):
+                for event in self.trace.settings.get(test, ()):
+                    replayer.run(event)
+                if inner:
+                    replayer.run_inner(test, self.begin(test))
+                else:
+                    replayer.run_test(test)
         emit({"done": True})
+
+
+class Lookups:
+    """The last finder: notes what was looked for and is nowhere."""
+
+    def __init__(self) -> None:
+        """Note nothing yet."""
+        self.names: Set[str] = set()
+        self.distributions = False
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """Note a module."""
+        if path is None:
+            self.names.add(name)
+
+    def find_distributions(self, *_: Any, **__: Any) -> Tuple[()]:
+        """Note that somebody asks which distributions are installed."""
+        self.distributions = True
+        return ()
+
+    def found_in(self, folders: List[str]) -> bool:
+        """Say whether any of it is in some folders."""
+        find = importlib.import_module("importlib.machinery").PathFinder.find_spec
+        return bool(folders) and (self.distributions or any(find(name, folders) for name in sorted(self.names)))
 
 
 def processor_time(process: int) -> Optional[float]:

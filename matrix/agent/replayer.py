@@ -15,7 +15,7 @@ from .driving import Failure, Synchronous, bind, drive
 from .evaluate import evaluate
 from .held import remember
 from .making import Absent, Blocked, Broken, Makers, Missing, Stop, Unreplayable, first_line
-from .values import BadValue, Decoder, Encoder, Json, Templates, canonical, sha256
+from .values import BadValue, Decoder, Encoder, Json, Templates, canonical
 
 MISSING = object()
 SHOWN = (str, int, float, bool, type(None), list, dict, tuple, bytes)
@@ -39,8 +39,8 @@ class Replayer:
     def __init__(self, job: Dict[str, Any], trace: Any, files: world.Files, emit: Any, ask: Any) -> None:
         """Make one.
 
-        ``files`` is what lies on the disk, ``emit(dict)`` reports, and ``ask(dict)`` talks to the process that runs the
-        services.
+        ``files`` is what lies on the disk and is kept up to date, ``emit(dict)`` reports, and ``ask(dict)`` talks to
+        the process that runs the services.
         """
         self.modules: Tuple[str, ...] = tuple(job["modules"])
         self.imports = trace.imports
@@ -50,8 +50,7 @@ class Replayer:
         self.makers = Makers(self)
         self.decoder = Decoder(self.templates, self.makers.hook, trace.blobs)
         self.results: Dict[int, Result] = {}
-        self.files = world.Files(job["roots"], sha256, self.templates)
-        self.files.stamps, self.files.entries = files.stamps.copy(), files.entries.copy()
+        self.files = files
         self.services: List[str] = job.get("services", [])
         self.skip: Dict[str, str] = job.get("skip", {})
         self.patches: List[Tuple[Any, str, Any]] = []
@@ -221,6 +220,29 @@ class Replayer:
             made["detail"] = self.templates.plain(made["detail"])[:LONGEST_DETAIL]
         if not self.quiet:
             self.emit(made)
+
+    # Tests
+
+    @contextlib.contextmanager
+    def restoring(self, work: str) -> Iterator[None]:
+        """Begin in the working folder; in the end put back the environment and what was patched."""
+        before = dict(os.environ)
+        os.chdir(work)
+        yield
+        for target, name, old in reversed(self.patches):
+            put_back(target, name, old)
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
+
+    def run_test(self, test: str) -> None:
+        """Play the events of a test, and before them what they need of other tests."""
+        self.quiet = True
+        for call in self.trace.needed(test):
+            self.run(self.trace.calls[call])
+        self.quiet = False
+        for event in self.trace.tests[test]:
+            self.run(event)
 
     # Inner calls, each by itself
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from .values import Templates
 
@@ -90,10 +90,7 @@ class Files:
         stamps: Dict[str, Stamp] = {}
         changed: Dict[str, Optional[Entry]] = {}
         for name, path, status in self.walk():
-            stamp = (status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            if stat.S_ISDIR(status.st_mode):
-                stamp = (status.st_mode, 0, 0, 0, 0)
-            stamps[name] = stamp
+            stamp = stamps[name] = stamp_of(status)
             if self.stamps.get(name) != stamp:
                 entry = self.read(path, status)
                 if entry is None:
@@ -138,8 +135,10 @@ class Files:
                 return ("text", self.store(template.encode("utf-8")), executable)
         return ("file", self.store(data), executable)
 
-    def locate(self, name: str) -> str:
+    def locate(self, name: str, checked: Optional[Set[str]] = None) -> str:
         """Return the path of ``{root}/relative/path``, which may not leave its root.
+
+        Folders in ``checked`` are known to lie below one; others are added.
 
         Raises:
             ValueError: it would.
@@ -150,10 +149,15 @@ class Files:
             message = "a path outside of the working folders: %r" % name
             raise ValueError(message)
         path = os.path.join(top, relative)
-        parent = os.path.realpath(os.path.dirname(path))
+        folder = os.path.dirname(path)
+        if checked is not None and folder in checked:
+            return path
+        parent = os.path.realpath(folder)
         if not any((parent + os.sep).startswith(folder + os.sep) for folder in self.roots.values()):
             message = "a path that leaves the working folders through a link: %r" % name
             raise ValueError(message)
+        if checked is not None:
+            checked.add(folder)
         return path
 
     def bring(self, target: Dict[str, Entry], load: Any) -> None:
@@ -170,46 +174,80 @@ class Files:
                 above = above.rpartition("/")[0]
         changes: Dict[str, Any] = {name: None for name in self.entries if name not in target and name not in kept}
         changes.update({name: entry for name, entry in target.items() if self.entries.get(name) != entry})
-        if changes:
-            self.apply(changes, load)
-            self.scan()
+        self.apply(changes, load)
 
     def apply(self, changes: Dict[str, Any], load: Any) -> None:
         """Bring files into the state of ``changes`` (as ``scan`` gives them; ``load(digest)`` gives a content)."""
-        for name in sorted(changes, reverse=True):
-            if changes[name] is None:
-                remove(self.locate(name))
-        for name in sorted(changes):
-            entry = changes[name]
-            if entry is None:
-                continue
-            path = self.locate(name)
-            if entry[0] == "dir":
-                if not os.path.isdir(path) or os.path.islink(path):
-                    remove(path)
-                    os.makedirs(path, exist_ok=True)
-                continue
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            if entry[0] == "link":
+        dirty = self.dirty
+        checked: Set[str] = set()
+        for name in sorted((name for name in changes if changes[name] is None), reverse=True):
+            remove(self.locate(name, checked))
+            self.forget(name)
+        for name in sorted(name for name in changes if changes[name] is not None):
+            path = self.locate(name, checked)
+            if changes[name][0] != "dir":
+                self.forget(name)
+            self.make(path, changes[name], load)
+            if changes[name][0] == "link":
+                checked.clear()
+            self.know(name, path, tuple(changes[name]))
+        self.dirty = dirty  # what was done here is known
+
+    def make(self, path: str, entry: Entry, load: Any) -> None:
+        """Make what an entry says at ``path``, in the place of what is there."""
+        if entry[0] == "dir":
+            if not os.path.isdir(path) or os.path.islink(path):
                 remove(path)
-                os.symlink(entry[1], path)
-                continue
-            if os.path.isdir(path) or os.path.islink(path):
-                remove(path)
-            data = load(entry[1])
-            with open(path, "wb") as file:
-                file.write(self.templates.show(data.decode("utf-8")).encode("utf-8") if entry[0] == "text" else data)
-            os.chmod(path, 0o755 if entry[2] else 0o644)
+                os.makedirs(path, exist_ok=True)
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if entry[0] == "link":
+            remove(path)
+            os.symlink(entry[1], path)
+            return
+        if os.path.isdir(path) or os.path.islink(path):
+            remove(path)
+        data = load(entry[1])
+        with open(path, "wb") as file:
+            file.write(self.templates.show(data.decode("utf-8")).encode("utf-8") if entry[0] == "text" else data)
+        os.chmod(path, 0o755 if entry[2] else 0o644)
+
+    def forget(self, name: str) -> None:
+        """Note that something is gone, with all that was in it."""
+        below = name + "/"
+        within = [inner for inner in self.entries if inner.startswith(below)] if name in self.entries else []
+        for gone in (name, *within):
+            self.entries.pop(gone, None)
+            self.stamps.pop(gone, None)
+
+    def know(self, name: str, path: str, entry: Entry) -> None:
+        """Note what was made, and the folders that it took, as a look at the disk would."""
+        while "/" in name and self.entries.get(name) != entry:
+            self.entries[name], self.stamps[name] = entry, stamp_of(os.lstat(path))
+            name, path, entry = name.rpartition("/")[0], os.path.dirname(path), ("dir",)
+        if "/" in name:
+            self.stamps[name] = stamp_of(os.lstat(path))
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Return what tells that a file may have changed; of a folder, only that it is one."""
+    if stat.S_ISDIR(status.st_mode):
+        return (status.st_mode, 0, 0, 0, 0)
+    return (status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def remove(path: str) -> None:
     """Remove a file, a link or a whole folder, if it is there."""
-    if os.path.isdir(path) and not os.path.islink(path):
+    try:
+        os.rmdir(path)  # most folders are empty by then
+    except NotADirectoryError:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError:
         import shutil
 
         shutil.rmtree(path, ignore_errors=True)
-    elif os.path.lexists(path):
-        os.unlink(path)
 
 
 # Variables that a test runner changes by itself, or that name this machine.

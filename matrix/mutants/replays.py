@@ -60,7 +60,14 @@ class Replays:
             profile = trace.header["profile"]
             try:
                 replay = replay_trace(
-                    self.stage.subject, self.stage.recorded, self.python, path, trace, also=self.also, overlay=overlay
+                    self.stage.subject,
+                    self.stage.recorded,
+                    self.python,
+                    path,
+                    trace,
+                    also=self.also,
+                    overlay=overlay,
+                    inner=False,
                 )
             except ReplayError:
                 verdicts |= {(test, profile): UNKNOWN for test in judge.tests()}

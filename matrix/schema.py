@@ -39,6 +39,7 @@ class Checker:
         self.blobs: dict[str, bool] = {}  # by digest; whether it can be a service's state
         self.definitions: dict[int, str] = {}
         self.calls: set[int] = set()
+        self.clocks: set[int] = set()
         # What was named and has not come, by the line that names it.
         self.open_definitions: dict[Name, int] = {}
         self.open_calls: dict[int, int] = {}
@@ -82,6 +83,9 @@ class Checker:
             self.is_there()
         for state in self.named.states:
             self.is_state(state)
+        self.clocks |= self.named.taken
+        if not self.lost and self.named.clocks - self.clocks:
+            refuse(f"the reading {min(self.named.clocks - self.clocks)} of the clock, which was not taken")
         for number, nested in self.named.made:
             self.came(number, nested=nested)
         for call in self.named.calls - self.calls:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matrix.agent import evaluate
-from matrix.agent.checks import FUNCTIONS, METHODS, MOCK_CHECKS, PATH_FUNCTIONS
+from matrix.agent.checks import CLOCKS, FUNCTIONS, METHODS, MOCK_CHECKS, PATH_FUNCTIONS
 from matrix.schema_values import (
     ARGUMENTS,
     LOOKS,
@@ -42,7 +42,7 @@ KINDS = (
 TIERS = ("boundary", "inner")
 USAGES = ("none", "checked", "whole")
 OPERATORS = {*evaluate.OPERATORS, "and", "or"}
-CHECK_FUNCTIONS = {*FUNCTIONS, "Path", "os.listdir", *(f"os.path.{name}" for name in PATH_FUNCTIONS)}
+CHECK_FUNCTIONS = {*FUNCTIONS, *CLOCKS, "Path", "os.listdir", *(f"os.path.{name}" for name in PATH_FUNCTIONS)}
 SLICE = 3
 OUTCOME: dict[str, Any] = {"return": object, "yield": object, "raise": dict, "closed": bool}
 EFFECTS: dict[str, Any] = {"files": dict, "env": dict, "cwd": object, "services": dict, "args": dict}
@@ -57,6 +57,8 @@ class Line(Values):
 
     made: list[tuple[int, bool]] = field(default_factory=list)
     states: set[str] = field(default_factory=set)
+    taken: set[int] = field(default_factory=set)  # readings of the clock
+    clocks: set[int] = field(default_factory=set)  # those that comparisons name
     nested: bool = False
     lost: bool = False
 
@@ -108,6 +110,8 @@ class Line(Values):
         for name, words in (("tier", TIERS), ("kind", KINDS), ("usage", USAGES), ("via", ("context",))):
             if name in line:
                 one_of(f"the {name} of a call", line[name], words)
+        if not {*line.get("watched", ())} <= {argument["name"] for argument in line["args"]}:
+            refuse("a call that watches what is no argument of it")
         for expected in line.get("expect", ()):
             self.expected(expected)
         if ("within" in line) != (line["tier"] == "inner"):
@@ -229,6 +233,12 @@ class Line(Values):
         fields("a read", line, {"e": str, "path": str})
         self.subjects("a read", line["path"])
 
+    def clock(self, line: Json) -> None:
+        """Check a reading of the clock."""
+        fields("a clock", line, {"e": str, "id": int, "of": str})
+        one_of("the clock", line["of"], CLOCKS)
+        self.taken.add(ident("a clock", line["id"]))
+
     def compared(self, line: Json) -> None:
         """Check a check."""
         fields("a check", line, {"e": str, "calls": list}, {"tree": dict, "whole": bool, "why": str})
@@ -257,6 +267,12 @@ class Line(Values):
         """Check a read in a comparison."""
         fields("a read in a comparison", tree, {"read": str})
         self.subjects("a read in a comparison", tree["read"])
+        return []
+
+    def tree_clock(self, tree: Json) -> list[Json]:
+        """Check a reading of the clock in a comparison."""
+        fields("a clock in a comparison", tree, {"clock": int})
+        self.clocks.add(ident("a clock in a comparison", tree["clock"]))
         return []
 
     def tree_get(self, tree: Json) -> list[Json]:
@@ -366,6 +382,7 @@ NESTED: dict[str, EventCheck] = {
     "next": Line.next,
     "read": Line.read,
     "check": Line.compared,
+    "clock": Line.clock,
     "files": Line.files,
     "env": Line.env,
     "cwd": Line.cwd,
@@ -383,6 +400,7 @@ APPLIED: dict[str, Any] = {"op": OPERATORS, "call": CHECK_FUNCTIONS, "method": M
 TREES: dict[str, Callable[[Line, Json], list[Json]]] = {
     "v": Line.tree_value,
     "read": Line.tree_read,
+    "clock": Line.tree_clock,
     "get": Line.tree_get,
     **dict.fromkeys(APPLIED, Line.tree_apply),
 }
@@ -397,6 +415,7 @@ CALL_OPTIONS: dict[str, Any] = {
     "via": str,
     "expect": list,
     "stubs": list,
+    "watched": list,
     "effects": dict,
     "mocks": list,
     # Of inner calls only: the call that it was made in, how often it was, and the world that it was made in.

@@ -12,7 +12,7 @@ OK, DIFFERS, CHANGED, RAISED, SHIFTED, UNREPLAYABLE = "ok", "differs", "changed"
 OBJECTS = {"$obj", "$duck", "$exception", "$ref", "$symbol", "$bound", "$inst", "$opaque", "$mock"}
 
 # What counts of what a call did around it; the rest is kept for the calls that follow.
-EFFECTS = ("files", "env")
+EFFECTS = ("files", "env", "args")
 
 Event = Mapping[str, Any]
 

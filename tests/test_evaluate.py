@@ -1,5 +1,6 @@
 """What a check may do: operations of fixed lists, over values; nothing else."""
 
+import time
 from typing import Any
 
 import pytest
@@ -113,6 +114,16 @@ def test_error_of_the_operation() -> None:
     """An operation that raises does so: the caller's would have, too."""
     with pytest.raises(IndexError):
         run({"get": ITEMS, "k": of(9)})
+
+
+def test_clock() -> None:
+    """A reading of the clock that was kept is compared with one of now; one that was never taken is refused."""
+    elapsed = {"op": "-", "args": [{"call": "time.monotonic", "args": []}, {"clock": 1}]}
+    tree = {"op": "<", "args": [elapsed, of(5)]}
+    assert evaluate(tree, lambda value: value, str, {1: time.monotonic()}) is True
+    assert evaluate(tree, lambda value: value, str, {1: time.monotonic() - 6}) is False
+    with pytest.raises(BadValue, match="no reading 1 of the clock"):
+        evaluate(tree, lambda value: value, str)
 
 
 def test_mocks() -> None:

@@ -96,6 +96,14 @@ def test_replays_on_the_recorded_release_are_all_ok_every_time(recorded: Recorde
         ("test_generator gauge.count", "ok", ""),
         ("test_coroutine gauge.later", "ok", ""),
         ("test_environment gauge.variable", "ok", ""),
+        ("test_sorts gauge.sorts", "changed", "args/items"),
+        ("test_sorts_what_nobody_reads gauge.sorts", "ok", ""),
+        ("test_waits gauge.waits", "changed", "< 5 no longer holds"),
+        ("test_waits_unseen gauge.waits", "ok", ""),
+        ("test_inner gauge.deep", "crash", ""),
+        ("test_inner gauge.same", "ok", ""),
+        ("test_inner_again gauge.deep", "crash", ""),
+        ("test_inner_again gauge.same", "ok", ""),
     ],
 )
 def test_each_difference_has_its_verdict(
@@ -115,6 +123,10 @@ def test_a_test_works_if_its_calls_do(recorded: Recorded) -> None:
         "test_generator",
         "test_coroutine",
         "test_environment",
+        "test_sorts_what_nobody_reads",
+        "test_waits_unseen",
+        "test_inner",
+        "test_inner_again",
     }
     assert tests["test_asked_otherwise"] == "unknown"
 

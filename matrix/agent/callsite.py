@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import types
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 Position = Tuple[int, int, int, int]
 
@@ -72,7 +72,7 @@ def position_of(node: Any) -> Position:
 class Site:
     """One place of a caller's source from which a call was made."""
 
-    __slots__ = ("chain", "keywords", "name", "node", "positional", "source", "usage")
+    __slots__ = ("chain", "keywords", "later", "name", "node", "positional", "source", "usage")
 
     def __init__(self, source: Source, node: Optional[ast.AST]) -> None:
         """Read off ``node`` how the call is spelled."""
@@ -82,6 +82,7 @@ class Site:
         self.name = ""
         self.chain: Optional[Tuple[str, ...]] = None
         self.usage = "whole"
+        self.later: Optional[Set[str]] = None
         if node is None:
             return
         function = node.func if isinstance(node, ast.Call) else node
@@ -93,6 +94,12 @@ class Site:
             if all(keyword.arg for keyword in node.keywords):
                 self.keywords = tuple(keyword.arg or "" for keyword in node.keywords)
         self.usage = usage_of(source, node)
+
+    def read_later(self) -> Set[str]:
+        """Return the names that the caller's function may read once the call is over."""
+        if self.later is None:
+            self.later = set() if self.node is None else names_after(self.source, self.node)
+        return self.later
 
     def expected(self) -> Iterator[Tuple[List[ast.expr], Optional[ast.expr]]]:
         """Yield what the caller is ready to catch: (expressions of exception types, pattern of the message)."""
@@ -142,6 +149,17 @@ def chain_of(node: ast.AST) -> Optional[Tuple[str, ...]]:
         return None
     names.append(node.id)
     return tuple(reversed(names))
+
+
+def names_after(source: Source, node: ast.AST) -> Set[str]:
+    """Return the names that are read behind a statement in its function; in a loop, all that are read there."""
+    loops = [parent for _, parent in source.ancestors(node) if isinstance(parent, (ast.For, ast.While, ast.AsyncFor))]
+    end: int = -1 if loops else source.statement(node).end_lineno or 0  # type: ignore[attr-defined]
+    return {
+        part.id
+        for part in ast.walk(source.function(node))
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load) and part.lineno > end
+    }
 
 
 def usage_of(source: Source, node: ast.AST) -> str:

@@ -39,6 +39,8 @@ PATH_FUNCTIONS = {
     "splitext",
     "getsize",
 }
+# Readings of the clock: between two of them time has passed, as it does in a replay, where sleeping is virtual.
+CLOCKS = {"time.%s%s" % (name, unit) for name in ("time", "monotonic", "perf_counter") for unit in ("", "_ns")}
 METHODS = {
     "startswith", "endswith", "lower", "upper", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "replace",
     "decode", "encode", "keys", "values", "items", "get", "count", "index", "find", "difference", "union",
@@ -70,6 +72,8 @@ def events_of(source: callsite.Source, line: int, column: int, frame: types.Fram
     if statement is None:
         return
     expression = asserted(statement)
+    if expression is None:
+        yield from clock_of(statement, frame, recorder)
     yield from reads_of(statement, frame, recorder.modules)
     if expression is None:
         return
@@ -82,6 +86,24 @@ def events_of(source: callsite.Source, line: int, column: int, frame: types.Fram
         return
     if builder.mentioned or builder.mocks:
         yield {"e": "check", "calls": sorted(builder.mentioned), "tree": tree}
+
+
+def clock_of(statement: ast.AST, frame: types.FrameType, recorder: Any) -> Iterator[Json]:
+    """Yield the event of a reading of the clock that was given a name: ``start = time.monotonic()``."""
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call) or statement.value.args:
+        return
+    chain = callsite.chain_of(statement.value.func)
+    found = module_attribute(chain, frame) if chain else None
+    name = clock_name(found[0]) if found else None
+    if name is not None and isinstance(statement.targets[0], ast.Name):
+        reading = frame.f_locals.get(statement.targets[0].id)
+        yield {"e": "clock", "id": recorder.known.read(reading, recorder.calls), "of": name}
+
+
+def clock_name(found: Any) -> Optional[str]:
+    """Return how a check names a function that reads the clock, None for any other."""
+    name = "time.%s" % getattr(found, "__name__", "")
+    return name if name in CLOCKS and getattr(sys.modules["time"], name[5:]) is found else None
 
 
 def asserted(statement: ast.AST) -> Optional[ast.expr]:
@@ -127,6 +149,11 @@ class Builder:
 
     def value(self, obj: Any) -> Json:
         """Return the value of an object, and note the calls that it came from."""
+        reading = self.recorder.known.reading(obj)
+        if reading is not None:
+            number, calls = reading
+            self.mentioned.update(self.recorder.since(calls))
+            return {"clock": number}
         made = self.recorder.snapshots.argument(obj)
         self.mention(made)
         return {"v": made}
@@ -281,6 +308,9 @@ class Builder:
             return {"call": "os.path." + name, "args": self.plain(node)}
         if name == "listdir" and target is sys.modules["os"].listdir:
             return {"call": "os.listdir", "args": self.plain(node)}
+        clock = clock_name(target)
+        if clock is not None:
+            return {"call": clock, "args": self.plain(node)}
         if isinstance(target, type) and target.__module__ == "pathlib":
             return {"call": "Path", "args": self.plain(node)}
         if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS | MOCK_CHECKS:

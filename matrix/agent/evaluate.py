@@ -6,9 +6,11 @@ import builtins
 import operator
 import os
 import pathlib
-from typing import Any, Callable, Dict
+import time
+from types import MappingProxyType
+from typing import Any, Callable, Dict, Mapping
 
-from .checks import FUNCTIONS, METHODS, MOCK_CHECKS, PATH_FUNCTIONS
+from .checks import CLOCKS, FUNCTIONS, METHODS, MOCK_CHECKS, PATH_FUNCTIONS
 from .values import BadValue, Json
 
 OPERATORS: Dict[str, Callable[..., Any]] = {
@@ -21,8 +23,16 @@ OPERATORS: Dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def evaluate(tree: Json, decode: Callable[[Json], Any], read: Callable[[str], Any]) -> Any:
-    """Return what a tree gives; ``decode`` makes its values, ``read`` finds its attributes of the subject's modules.
+def evaluate(
+    tree: Json,
+    decode: Callable[[Json], Any],
+    read: Callable[[str], Any],
+    clocks: Mapping[int, float] = MappingProxyType({}),
+) -> Any:
+    """Return what a tree gives.
+
+    ``decode`` makes its values, ``read`` finds its attributes of the subject's modules, ``clocks`` are the readings
+    of the clock that it may name.
 
     Raises:
         BadValue: the tree is not of the format.
@@ -32,12 +42,16 @@ def evaluate(tree: Json, decode: Callable[[Json], Any], read: Callable[[str], An
         raise BadValue("a check must be an object")
 
     def inner(part: Json) -> Any:
-        return evaluate(part, decode, read)
+        return evaluate(part, decode, read, clocks)
 
     if "v" in tree:
         return decode(tree["v"])
     if "read" in tree:
         return read(tree["read"])
+    if "clock" in tree:
+        if tree["clock"] not in clocks:
+            raise BadValue("no reading %s of the clock" % tree["clock"])
+        return clocks[tree["clock"]]
     if "get" in tree:
         return got(tree, inner)
     if "op" in tree:
@@ -89,6 +103,8 @@ def function_named(name: str) -> Any:
         return pathlib.Path
     if name == "os.listdir":
         return os.listdir
+    if name in CLOCKS:
+        return getattr(time, name[5:])
     if name.startswith("os.path.") and name[8:] in PATH_FUNCTIONS:
         return getattr(os.path, name[8:])
     raise BadValue("no function of a check: %s" % name)

@@ -51,9 +51,23 @@ class Known:
         self.roots: Dict[int, Entry] = {}
         self.given: set[str] = set()
         self.texts: Dict[str, Tuple[int, Path]] = {}
+        self.readings: Dict[int, Tuple[Any, int, int]] = {}
+        self.clocks = 0
+
+    def read(self, value: Any, calls: int) -> int:
+        """Give a reading of the clock, taken after so many calls, its number."""
+        self.clocks += 1
+        self.readings[id(value)] = (value, self.clocks, calls)
+        return self.clocks
+
+    def reading(self, value: Any) -> Optional[Tuple[int, int]]:
+        """Return the number of a reading of the clock, and the calls before it."""
+        held = self.readings.get(id(value))
+        return held[1:] if held is not None and held[0] is value else None
 
     def forget(self) -> None:
-        """Forget the texts of the last test, and objects that are gone."""
+        """Forget the texts and the times of the last test, and objects that are gone."""
+        self.readings.clear()
         self.given.clear()
         self.texts.clear()
         self.forget_gone()

@@ -22,6 +22,7 @@ from .values import Json, Templates, canonical
 from .watch import Watch
 
 LIBRARY, SUBJECT, SUITE = 0, 1, 2
+CHANGEABLE = (list, dict, set, bytearray)
 SWEEP = 200  # calls after which results that nothing refers to are let go
 
 
@@ -161,6 +162,7 @@ class Recorder:
         self.services = Services(config.get("control", ""))
         self.lost = False
         self.threads: Dict[int, int] = {}
+        self.made: List[int] = []  # calls from outside in this test
         self.last_calls: Dict[Tuple[int, Any], int] = {}
 
     # What is of interest
@@ -439,10 +441,9 @@ class Recorder:
         if not self.calls % SWEEP:
             self.known.forget_gone()
         event["id"] = self.calls
+        self.made.append(self.calls)
         token = Token(definition, event, sink)
-        for name, value in zip(definition.names, values):
-            if type(value) in (list, dict, set, bytearray) and name not in (definition.vararg, definition.kwarg):
-                token.changeable[name] = (value, canonical(self.snapshots.state(value)))
+        self.watch_arguments(token, values, site, outer)
         if event["kind"] == "constructor" and not definition.qualname.endswith(".__new__"):
             token.result = values[0]
         self.tokens[id(frame)] = token
@@ -456,6 +457,19 @@ class Recorder:
                 self.snapshots.inline.on = False
         if site.node is not None and outer is not None and direct_call(site, event):
             self.last_calls[id(outer), site.node] = self.calls
+
+    def watch_arguments(
+        self, token: Token, values: Tuple[Any, ...], site: callsite.Site, outer: Optional[types.FrameType]
+    ) -> None:
+        """Remember the arguments that the call may change and that the caller reads again."""
+        definition = token.definition
+        for name, value in zip(definition.names, values):
+            if type(value) not in CHANGEABLE or name in (definition.vararg, definition.kwarg) or outer is None:
+                continue
+            held = outer.f_locals
+            if any(held.get(local) is value for local in site.read_later()):
+                token.changeable[name] = (value, canonical(self.snapshots.state(value)))
+                token.event.setdefault("watched", []).append(name)
 
     def begin_inner(self, frame: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]) -> None:
         """Begin a call from inside the subject: it is kept by itself, each distinct one once."""
@@ -528,6 +542,10 @@ class Recorder:
         inline.on = False
         self.top.append(event)
         token.yielded = True
+
+    def since(self, calls: int) -> List[int]:
+        """Return the calls from outside that this test made after so many calls."""
+        return [call for call in self.made if call > calls]
 
     def reads(self, site: callsite.Site, caller: types.FrameType) -> List[Json]:
         """Return the reads of the subject's modules that the call's arguments make."""
@@ -646,6 +664,7 @@ class Recorder:
         if test != self.test:
             self.test = test
             self.last_calls.clear()
+            self.made.clear()
             self.known.forget()
             self.seen.clear()
             self.top.append({"e": "test", "id": test})
@@ -724,8 +743,8 @@ class Recorder:
     def look(self, frame: types.FrameType, filename: str, line: int, column: int) -> None:
         """Note what an executed statement of the suite looked at."""
         source = callsite.source_of(filename)
+        self.switch()
         for event in checks.events_of(source, line, column, frame, self):
-            self.switch()
             if event["e"] == "read":
                 self.read(self.sink(frame), [event])
             else:

@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import making, snapshot, world
 from .driving import Failure, Synchronous, bind, drive
-from .evaluate import evaluate
+from .evaluate import evaluate, function_named
 from .held import remember
 from .making import Absent, Blocked, Broken, Makers, Missing, Stop, Unreplayable, first_line
 from .values import BadValue, Decoder, Encoder, Json, Templates, canonical
@@ -54,6 +54,8 @@ class Replayer:
         self.services: List[str] = job.get("services", [])
         self.skip: Dict[str, str] = job.get("skip", {})
         self.patches: List[Tuple[Any, str, Any]] = []
+        self.clocks: Dict[int, float] = {}
+        self.watched: Dict[str, Any] = {}  # arguments of the call at hand that its caller reads again
         self.quiet = False  # while what another test did is done again
         self.scripts: List[Dict[str, Any]] = []
         self.played: List[int] = []
@@ -178,13 +180,17 @@ class Replayer:
             verdict = "missing" if isinstance(error, Missing) else "import-error"
             self.report({"read": event["path"], "verdict": verdict, "detail": str(error)})
 
+    def on_clock(self, event: Dict[str, Any]) -> None:
+        """Read the clock, as the caller did."""
+        self.clocks[event["id"]] = function_named(event["of"])()
+
     def on_check(self, event: Dict[str, Any]) -> None:
         """Compare again what the caller compared."""
         made: Dict[str, Json] = {"check": event.get("n"), "calls": event["calls"]}
         if event.get("whole"):
             return
         try:
-            held = evaluate(event["tree"], self.decode, lambda path: making.find(path, self.modules))
+            held = evaluate(event["tree"], self.decode, lambda path: making.find(path, self.modules), self.clocks)
             made["held"] = bool(held)
             if not made["held"]:
                 made["detail"] = self.found(event["tree"])
@@ -209,7 +215,9 @@ class Replayer:
             return making.find(path, self.modules)
 
         try:
-            left, right = (short(evaluate(part, self.decode, find), self.templates) for part in tree["args"])
+            left, right = (
+                short(evaluate(part, self.decode, find, self.clocks), self.templates) for part in tree["args"]
+            )
         except BaseException:
             return "no longer true"
         return "%s %s %s no longer holds" % (left, tree["op"], right)
@@ -303,12 +311,19 @@ class Replayer:
             made["shifted"] = shifted
         before = dict(os.environ)
         mocks = self.mock_counts()
+        watched = {name: (value, canonical(self.look(value))) for name, value in self.watched.items()}
         if self.files.dirty:
             self.files.scan()
         with self.script(event):
             result = self.invoke(event, function, args, kwargs)
+        self.watched = {name: value for name, (value, _) in watched.items()}  # what stubs called had their own
         self.results[event["id"]] = result
         self.after(event, result, made, before, mocks)
+        changed = {
+            name: self.look(value) for name, (value, old) in watched.items() if canonical(self.look(value)) != old
+        }
+        if changed:
+            made.setdefault("effects", {})["args"] = changed
         self.report(made)
         if event["tier"] == "inner":
             self.settle(result)
@@ -348,11 +363,14 @@ class Replayer:
         args: List[Any] = []
         kwargs: Dict[str, Any] = {}
         skipped = False
+        self.watched = {}
         for argument in event["args"]:
             if argument["form"] == "defaulted":
                 skipped = True
                 continue
             value = self.decode(argument["value"])
+            if argument["name"] in event.get("watched", ()):
+                self.watched[argument["name"]] = value
             if argument["form"] == "keyword" or (argument["form"] == "unknown" and skipped):
                 kwargs[argument["name"]] = value
             else:
@@ -564,6 +582,9 @@ class Replayer:
     def mend(self, event: Dict[str, Any], result: Result) -> None:
         """Bring the world into the state that the recording had after a call that failed here."""
         effects = event.get("effects", {})
+        for name, state in effects.get("args", {}).items():
+            if name in self.watched and is_plain(state):
+                become(self.watched[name], self.decode(state))
         with contextlib.suppress(ValueError, OSError):
             self.files.apply(effects.get("files", {}), self.content)
         for name, digest in effects.get("services", {}).items():
@@ -648,6 +669,17 @@ def is_plain(value: Json) -> bool:
             return False
         return all(is_plain(item) for item in value.values())
     return True
+
+
+def become(held: Any, state: Any) -> None:
+    """Give a list, mapping, set or bytearray the content of another."""
+    if type(held) is not type(state):
+        return
+    if isinstance(held, (dict, set)):
+        held.clear()
+        held.update(state)
+    else:
+        held[:] = state
 
 
 def has_own(target: Any, name: str) -> bool:

@@ -319,9 +319,8 @@ class Replayer:
         self.watched = {name: value for name, (value, _) in watched.items()}  # what stubs called had their own
         self.results[event["id"]] = result
         self.after(event, result, made, before, mocks)
-        changed = {
-            name: self.look(value) for name, (value, old) in watched.items() if canonical(self.look(value)) != old
-        }
+        looks = {name: self.look(value) for name, value in self.watched.items()}
+        changed = {name: look for name, look in looks.items() if canonical(look) != watched[name][1]}
         if changed:
             made.setdefault("effects", {})["args"] = changed
         self.report(made)

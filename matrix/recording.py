@@ -140,7 +140,7 @@ def record_subject(
     """
     interpreter = Interpreter.ask(python)
     chosen = subject.profiles[profile]
-    with scratch() as folder, load_services(subject.services)(profile) as services:
+    with scratch() as folder, load_services(subject.services, subject.options)(profile) as services:
         if subject.suite:
             source = interpreter.find_suite(subject.suite)
             shutil.copytree(source, folder / "work" / subject.suite, ignore=shutil.ignore_patterns("__pycache__"))

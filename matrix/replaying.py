@@ -82,7 +82,7 @@ def replay_trace(
 
     Without ``inner`` only what the program itself called is replayed: enough to tell which tests work.
     """
-    start = load_services(subject.services)
+    start = load_services(subject.services, subject.options)
     with scratch() as folder, start(trace.header["profile"]) as services:
         contents = {line["id"]: blob_of(line) for line in trace.definitions if line["def"] == "content"}
         with Control(services.services, folder, contents, trace.blobs) as control:

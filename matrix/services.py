@@ -2,7 +2,9 @@
 
 import abc
 import contextlib
+import functools
 import importlib.util
+import inspect
 import json
 import socketserver
 import threading
@@ -56,17 +58,32 @@ def none(_profile: str) -> Iterator[Services]:
     yield Services()
 
 
-def load_services(path: Path | None) -> Callable[[str], AbstractContextManager[Services]]:
-    """Return the function ``services(profile)`` of a subject's services file."""
-    if path is None:
-        return none
+def load_services(
+    path: Path | None, options: Mapping[str, str] | None = None
+) -> Callable[[str], AbstractContextManager[Services]]:
+    """Return the function ``services(profile, **options)`` of a subject's services file, with the options given.
+
+    Raises:
+        CaliperError: there is no such file, or it does not take one of the options.
+    """
+    found = none if path is None else find_services(path)
+    for name in options or {}:
+        if name not in inspect.signature(found).parameters:
+            place = "there are no services" if path is None else f"{path}: these services"
+            message = f"{place} that take the option {name!r}"
+            raise CaliperError(message)
+    return functools.partial(found, **options or {})
+
+
+def find_services(path: Path) -> Callable[..., AbstractContextManager[Services]]:
+    """Return what a services file calls ``services``."""
     spec = importlib.util.spec_from_file_location(f"caliper_services_{path.stem}", path)
     if spec is None or spec.loader is None:
         message = f"{path}: not a Python file"
         raise CaliperError(message)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found: Callable[[str], AbstractContextManager[Services]] = module.services
+    found: Callable[..., AbstractContextManager[Services]] = module.services
     return found
 
 
@@ -90,6 +107,7 @@ class Control:
         self.restored: dict[str, tuple[object, int]] = {}
         self.address = str(folder / "control") if services else ""
         self.seen: dict[str, bytes] = {}
+        self.failure: CaliperError | None = None
         self.initial = {name: service.snapshot() for name, service in services.items()}
 
     def __enter__(self) -> Self:
@@ -100,7 +118,12 @@ class Control:
             class Handler(socketserver.StreamRequestHandler):
                 def handle(self) -> None:
                     for line in self.rfile:
-                        self.wfile.write(json.dumps(control.answer(json.loads(line))).encode() + b"\n")
+                        try:
+                            answer = control.answer(json.loads(line))
+                        except CaliperError as error:
+                            control.failure = error
+                            return
+                        self.wfile.write(json.dumps(answer).encode() + b"\n")
 
             class Server(socketserver.ThreadingUnixStreamServer):
                 daemon_threads = True
@@ -113,10 +136,16 @@ class Control:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop to listen."""
+        """Stop to listen.
+
+        Raises:
+            CaliperError: a service did not do what it was asked: whatever came of that is no result.
+        """
         if self.services:
             self.server.shutdown()
             self.server.server_close()
+        if self.failure is not None:
+            raise self.failure from None
 
     def answer(self, request: dict[str, Any]) -> object:
         """Return the answer to one request."""

@@ -73,6 +73,9 @@ def define(
     Traces and the list of releases lie in ``traces/`` of ``folder``, results go to ``results`` (``results/`` there),
     into a folder of the subject's name. With ``source``, a checkout of caliper-matrix, an environment is made for it;
     without, it has to be installed beside nox.
+
+    Where ``CALIPER_REGISTRY`` names another registry than the embedded one, its traces lie in a folder of its name in
+    ``traces/``, and its results beside the others.
     """
     root = Path(folder).absolute()
     needs_uv()
@@ -115,16 +118,18 @@ def make_plan(subject: Path, root: Path, results: Path) -> staleness.Plan:
         sys.exit(str(error))
     cache = root / ".nox" / ".cache" / "caliper"
     python = judging_python(facts.python, cache)
-    label = facts.name if python == facts.python else f"{facts.name}-py{python}"
+    registry = staleness.registry_label(os.environ.get(staleness.REGISTRY_VARIABLE, ""))
+    label = "-".join([facts.name, *([] if python == facts.python else [f"py{python}"]), *filter(None, [registry])])
     return staleness.Plan(
         name=facts.name,
         subject=subject.absolute(),
         releases=root / "traces" / f"{facts.name}.releases.json",
-        traces=staleness.traces_of(facts.name, root / "traces"),
+        traces=staleness.traces_of(facts.name, root / "traces" / registry),
         cache=cache / label,
         results=results / label,
         python=python,
         services=facts.services,
+        registry=registry,
     )
 
 
@@ -242,7 +247,7 @@ def _define_record(engine: Engine, plan: staleness.Plan) -> None:
         day = ["--exclude-newer", f"{as_of}T00:00:00Z", "--exclude-newer-package", f"{plan.name}=9999-01-01T00:00:00Z"]
         session.install(*day, f"{plan.name}=={judged[-1]}", *facts.beside)
         for profile in session.posargs or facts.profiles:
-            trace = plan.releases.with_name(f"{plan.name}-{judged[-1]}-{profile}.trace.jsonl.gz")
+            trace = plan.releases.parent / plan.registry / f"{plan.name}-{judged[-1]}-{profile}.trace.jsonl.gz"
             options = ["--profile", profile, "--python", f"{session.bin}/python", "-o", str(trace)]
             session.run(*engine.command(session, "record", "--subject", plan.subject, *options), external=True)
 

@@ -18,11 +18,15 @@ from typing import Any
 PACKAGE = Path(__file__).parent
 AGENT = PACKAGE / "agent"
 PRESENT = f"{sys.version_info.major}.{sys.version_info.minor}"
+REGISTRY_VARIABLE = "CALIPER_REGISTRY"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The files that a map is made of and goes to. ``python`` is the version that judges (``3.11``)."""
+    """The files that a map is made of and goes to.
+
+    ``python`` is the version that judges (``3.11``), ``registry`` the label of one that is not the embedded one.
+    """
 
     name: str
     subject: Path
@@ -32,6 +36,7 @@ class Plan:
     results: Path
     python: str
     services: Path | None = None
+    registry: str = ""
 
     def run_file(self, version: str) -> Path:
         """Return where the outcomes of one release are kept."""
@@ -55,6 +60,16 @@ def traces_of(name: str, folder: Path) -> tuple[Path, ...]:
     """Return the traces of a subject in a folder: ``NAME-VERSION-PROFILE.trace.jsonl.gz``."""
     pattern = re.compile(re.escape(name) + r"-\d[^-]*-[\w.-]+\.trace\.jsonl\.gz")
     return tuple(sorted(path for path in folder.glob("*.trace.jsonl.gz") if pattern.fullmatch(path.name)))
+
+
+def registry_label(choice: str) -> str:
+    """Return what tells traces and results on a registry apart, without its password: nothing for the embedded one.
+
+    >>> registry_label("http://ada:secret@127.0.0.1:5000")
+    '127.0.0.1-5000'
+    """
+    place = choice.rpartition("@")[2].rpartition("//")[2].rstrip("/")
+    return "" if choice == "embedded" else re.sub(r"[^\w.-]+", "-", place)
 
 
 def masks_of(trace: Path) -> Path:
@@ -131,6 +146,7 @@ def _shared_inputs(plan: Plan, as_of: str) -> dict[str, Any]:
         "platform": sys.platform,
         "trace": {path.name: file_digest(path) for path in plan.traces},
         "subject": [file_digest(path) for path in (plan.subject, plan.services) if path],
+        "registry": plan.registry,
     }
 
 

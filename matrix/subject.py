@@ -40,7 +40,10 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The package under test, how to exercise it, and what it needs."""
+    """The package under test, how to exercise it, and what it needs.
+
+    ``options`` are for its services: which registry, for one.
+    """
 
     name: str
     modules: tuple[str, ...]
@@ -50,6 +53,7 @@ class Subject:
     also: tuple[str, ...] = ()
     test_requires: tuple[str, ...] = ()
     services: Path | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
     presets: tuple[Preset, ...] = ()
     profiles: Mapping[str, Profile] = field(default_factory=lambda: {"default": Profile("default")})
 

@@ -151,6 +151,12 @@ def test_another_python_makes_all_stale(judged: Plan) -> None:
     assert changed(Plan(**facts | {"python": "3.12"})) == VERSIONS
 
 
+def test_another_registry_makes_all_stale(judged: Plan) -> None:
+    """A run is on one registry, whichever the services were told to use."""
+    facts = {name: getattr(judged, name) for name in Plan.__slots__}
+    assert changed(Plan(**facts | {"registry": "docker-registry"})) == VERSIONS
+
+
 @pytest.mark.parametrize("harm", ["", "half", None])
 def test_a_run_that_is_gone_or_cut_off_is_stale(judged: Plan, harm: str | None) -> None:
     """A stamp alone is no result."""

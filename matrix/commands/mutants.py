@@ -10,6 +10,7 @@ from typing import Any
 from matrix import cli, truth
 from matrix.accuracy import merge_scores
 from matrix.commands.truth import chosen_profiles, declare_stage, make_stage, traces_of
+from matrix.commands.which_registry import on_registry
 from matrix.files import atomic_write
 from matrix.mutants import scores
 from matrix.mutants.replays import Replays
@@ -42,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Try the mutants, write ``mutants.csv`` and the scores."""
     end_on_terminate()
-    subject = load_subject(options.subject)
+    subject = on_registry(load_subject(options.subject), options.registry)
     listed = read_releases(options.releases or Path("traces", f"{subject.name}.releases.json"))
     stage = make_stage(options, subject, listed)
     profiles = chosen_profiles(options, subject)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matrix import cli
 from matrix.baseline import compare_runs, masks_path, write_baseline
+from matrix.commands.which_registry import add_registry_option, on_registry
 from matrix.judging import Reports, sort_reports
 from matrix.recording import AGENT, Recording, RecordingError, default_python, record_command, record_subject
 from matrix.replaying import replay_trace
@@ -42,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, metavar="TRACE", help="(default: NAME-VERSION-PROFILE.trace.jsonl.gz)"
     )
+    add_registry_option(parser)
     parser.add_argument(
         "--network", action="store_true", help="let the command talk to other machines, which no replay will do"
     )
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         raise RecordingError(message)
     python = str(Path(options.python).absolute()) if options.python else default_python()
     if options.subject:
-        subject = load_subject(options.subject)
+        subject = on_registry(load_subject(options.subject), options.registry)
         recording, out = subjects(options, subject, python)
     else:
         if not options.words:
@@ -63,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
             raise RecordingError(message)
         name = options.package or options.module[0]
         subject = Subject(name=name, modules=tuple(options.module), command=tuple(options.words))
+        on_registry(subject, options.registry)
         out = options.out or Path(f"{name}.trace.jsonl.gz")
         recording = record_command(subject, python, out, options.words, network=options.network)
     counts = f"{recording.calls} calls of {recording.functions} functions in {len(recording.tests)} tests"

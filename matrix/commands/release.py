@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix import cli, environment, installer, staleness
+from matrix.commands.which_registry import add_registry_option, on_registry
 from matrix.errors import CaliperError
 from matrix.files import atomic_write
 from matrix.processes import die_with_parent, end_on_terminate
@@ -39,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--releases", type=Path, metavar="FILE", help="(default: traces/NAME.releases.json)")
     parser.add_argument("--trace", type=Path, action="append", metavar="FILE", help="(default: those in traces/)")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="(default: .nox/.cache/caliper/NAME)")
+    add_registry_option(parser)
     parser.add_argument("--brief", action="store_true", help="print one line, not what does not work")
     parser.add_argument("--json", action="store_true", help="print the run file's path and facts as JSON")
 
@@ -83,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     die_with_parent()
     end_on_terminate()
     began = time.time()
-    subject = load_subject(options.subject)
+    subject = on_registry(load_subject(options.subject), options.registry)
     plan = _plan(options, subject)
     if not plan.traces:
         raise NoTraceError(subject.name)
@@ -107,18 +109,20 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace, subject: Subject) -> staleness.Plan:
-    name = subject.name
+    name, registry = subject.name, staleness.registry_label(options.registry)
+    label = f"{name}-{registry}" if registry else name
     return staleness.Plan(
         name=name,
         subject=Path(options.subject)
         if Path(options.subject).suffix == ".toml"
         else FOLDER / f"{options.subject}.toml",
         releases=options.releases or Path("traces", f"{name}.releases.json"),
-        traces=tuple(sorted(options.trace)) if options.trace else staleness.traces_of(name, Path("traces")),
-        cache=options.cache or Path(".nox/.cache/caliper", name),
-        results=Path("results", name),
+        traces=tuple(sorted(options.trace)) if options.trace else staleness.traces_of(name, Path("traces", registry)),
+        cache=options.cache or Path(".nox/.cache/caliper", label),
+        results=Path("results", label),
         python=options.python or subject.python or staleness.PRESENT,
         services=subject.services,
+        registry=registry,
     )
 
 

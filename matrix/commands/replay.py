@@ -8,6 +8,7 @@ from typing import Any
 
 from matrix import cli
 from matrix.baseline import Baseline, masks_path, read_baseline
+from matrix.commands.which_registry import add_registry_option, on_registry
 from matrix.files import atomic_write
 from matrix.judging import Judge, sort_reports
 from matrix.replaying import replay_trace
@@ -31,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subject", metavar="NAME", help="name, or a .toml file (default: the trace's)")
     parser.add_argument("--release", default="", metavar="NAME", help="what to call what is installed there")
     parser.add_argument("--also", type=Path, metavar="FOLDER", help="what the suite needs, put last on the path")
+    add_registry_option(parser)
     parser.add_argument("-o", "--out", type=Path, metavar="RUN", help="write what the agent reported")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
 
@@ -38,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Replay, and tell what does not work."""
     trace = read_trace(options.trace)
-    subject = subject_of(trace, options.subject)
+    subject = on_registry(subject_of(trace, options.subject), options.registry)
     release = options.release or trace.header["release"]
     replay = replay_trace(subject, release, options.python.absolute(), options.trace, trace, also=options.also)
     if options.out:

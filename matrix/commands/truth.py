@@ -10,6 +10,7 @@ from typing import Any
 
 from matrix import cli, staleness, truth
 from matrix.accuracy import merge_scores
+from matrix.commands.which_registry import add_registry_option, on_registry
 from matrix.processes import end_on_terminate
 from matrix.releases import ReleaseList, read_releases
 from matrix.scoring import as_scores, by_release, compare, passing_tests, read_cases
@@ -47,6 +48,7 @@ def declare_stage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", metavar="X.Y", help="the Python that judges (default: the subject's)")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="(default: .nox/.cache/caliper/NAME/truth)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the results (default: results/NAME)")
+    add_registry_option(parser)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time (default: all cores)")
 
 
@@ -84,7 +86,7 @@ def chosen_profiles(options: argparse.Namespace, subject: Subject) -> list[str]:
 def run(options: argparse.Namespace) -> int:
     """Run the suite, print a line a release, write the truth and the scores."""
     end_on_terminate()
-    subject = load_subject(options.subject)
+    subject = on_registry(load_subject(options.subject), options.registry)
     listed = read_releases(options.releases or Path("traces", f"{subject.name}.releases.json"))
     stage = make_stage(options, subject, listed)
     if options.fresh:

@@ -19,6 +19,8 @@ from matrix.registry.store import Snapshot
 
 PROGRAM = "docker-registry"
 PATIENCE = 10.0  # seconds that it may take to answer; it takes 0.02
+# What seals the address of an upload: the same in each run, so that one that was recorded is good in a restored state.
+SECRET = "caliper-matrix"  # noqa: S105 - it protects nothing but that
 # Debian's own file has a password, a cache that outlives a wiped folder, and listens everywhere; so it gets this one.
 _LISTENING = re.compile(r"listening on [^\s\"]*:(\d+)")
 _CONFIGURATION = "version: 0.1\nstorage: {filesystem: {}}\nhttp: {}\n"
@@ -114,12 +116,15 @@ class DockerRegistry:
         return self._generation
 
     def snapshot(self) -> Snapshot:
-        """Return the state, as the embedded registry does, but for uploads that are under way."""
-        return {"generation": self.generation, "repositories": self._content.snapshot()}
+        """Return the state, as the embedded registry does."""
+        snapshot: Snapshot = {"generation": self.generation, "repositories": self._content.snapshot()}
+        if uploads := self._content.uploads():
+            snapshot["uploads"] = uploads
+        return snapshot
 
     def restore(self, snapshot: Snapshot) -> None:
         """Be as in the snapshot, which may come from the embedded registry, if `add_blob` gave its content first."""
-        self._content.restore(snapshot["repositories"])
+        self._content.restore(snapshot["repositories"], snapshot.get("uploads", {}))
 
     def read_blob(self, digest: str) -> bytes:
         """Return content, be it a blob or a manifest; an `UnknownContentError` if there is none."""
@@ -140,6 +145,7 @@ class DockerRegistry:
             "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY": str(self._storage),
             "REGISTRY_STORAGE_DELETE_ENABLED": "true",
             "REGISTRY_LOG_ACCESSLOG_DISABLED": "true",
+            "REGISTRY_HTTP_SECRET": SECRET,
         }
         if self._htpasswd is not None:
             environment["REGISTRY_AUTH_HTPASSWD_REALM"] = "registry"

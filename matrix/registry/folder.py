@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from matrix.files import atomic_write
@@ -12,10 +13,13 @@ from matrix.registry.content import UnknownContentError
 from matrix.registry.grammar import check_digest, digest_of
 from matrix.registry.manifests import OCI_INDEX, OCI_MANIFEST
 from matrix.registry.state import RepositorySnapshot
+from matrix.registry.uploads import UploadSnapshot
+
+_UPLOADS = "_uploads"
 
 
 class Folder:
-    """A filesystem storage folder, of a registry that caches nothing; uploads that are under way are left out."""
+    """A filesystem storage folder, of a registry that caches nothing."""
 
     def __init__(self, root: Path) -> None:
         """Take a folder that may be empty."""
@@ -26,9 +30,9 @@ class Folder:
     def fingerprint(self) -> str:
         """Return what changes whenever anything that a snapshot holds does."""
         seen = hashlib.sha256()
-        for link in sorted(self._repositories.rglob("link")):
-            status = link.stat()
-            seen.update(f"{link}\0{status.st_ino}\0{status.st_mtime_ns}\n".encode())
+        for file in sorted((*self._repositories.rglob("link"), *self._repositories.rglob(f"{_UPLOADS}/*/*"))):
+            status = file.stat()
+            seen.update(f"{file}\0{status.st_ino}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         return seen.hexdigest()
 
     def read(self, digest: str) -> bytes:
@@ -49,20 +53,33 @@ class Folder:
         """Return all repositories, in the form of the embedded registry."""
         return {name: self._freeze(self._repositories / name) for name in sorted(self._names())}
 
-    def restore(self, repositories: dict[str, RepositorySnapshot]) -> None:
+    def uploads(self) -> dict[str, UploadSnapshot]:
+        """Return the uploads that are under way; what they received becomes content."""
+        found: dict[str, UploadSnapshot] = {}
+        for name in sorted(self._names()):
+            for folder in sorted((self._repositories / name / _UPLOADS).glob("*")):
+                data = folder / "data"
+                found[folder.name] = {"repository": name}
+                if data.exists() and data.stat().st_size:
+                    found[folder.name]["content"] = self.add(data.read_bytes())
+        return found
+
+    def restore(self, repositories: dict[str, RepositorySnapshot], uploads: dict[str, UploadSnapshot]) -> None:
         """Be as in the snapshot.
 
         Raises:
             UnknownContentError: something that it refers to was not added; nothing was changed.
         """
-        for repository in repositories.values():
-            for digest in (*repository["manifests"], *repository["blobs"]):
-                if not self._data(digest).exists():
-                    raise UnknownContentError(digest)
+        needed = [digest for one in repositories.values() for digest in (*one["manifests"], *one["blobs"])]
+        for digest in (*needed, *(upload["content"] for upload in uploads.values() if "content" in upload)):
+            if not self._data(digest).exists():
+                raise UnknownContentError(digest)
         shutil.rmtree(self._repositories)
         self._repositories.mkdir()
         for name, repository in repositories.items():
             self._thaw(self._repositories / name, repository)
+        for key, upload in uploads.items():
+            self._thaw_upload(self._repositories / upload["repository"] / _UPLOADS / key, upload)
 
     def _data(self, digest: str) -> Path:
         algorithm, _, encoded = check_digest(digest).partition(":")
@@ -70,7 +87,7 @@ class Folder:
 
     def _names(self) -> Iterator[str]:
         for folder, inside, _ in os.walk(self._repositories):
-            if "_layers" in inside or "_manifests" in inside:
+            if not {"_layers", "_manifests", _UPLOADS}.isdisjoint(inside):
                 yield str(Path(folder).relative_to(self._repositories))
             inside[:] = [name for name in inside if not name.startswith("_")]
 
@@ -98,6 +115,11 @@ class Folder:
             current = folder / "_manifests" / "tags" / tag / "current"
             current.mkdir()
             (current / "link").write_text(digest)
+
+    def _thaw_upload(self, folder: Path, upload: UploadSnapshot) -> None:
+        folder.mkdir(parents=True)
+        (folder / "startedat").write_text(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        (folder / "data").write_bytes(self.read(upload["content"]) if "content" in upload else b"")
 
 
 def _linked(folder: Path) -> Iterator[str]:

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from matrix.registry import Registry
+from matrix.registry.choice import EMBEDDED, AnyRegistry, credentials_of, open_registry, reachable
 from matrix.registry.state import RepositorySnapshot
 from matrix.services import Service, Services
 
 
 class RegistryService(Service):
-    """An embedded registry, with its state."""
+    """A registry, with its state."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: AnyRegistry) -> None:
         """Make one of a registry that runs."""
         self.registry = registry
 
@@ -77,30 +78,37 @@ EMPTY = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a
 
 
 @contextlib.contextmanager
-def services(profile: str) -> Iterator[Services]:
-    """Start what a profile needs, for as long as the context lasts: its registry, and one that stands for ghcr.io."""
+def services(profile: str, registry: str = EMBEDDED) -> Iterator[Services]:
+    """Start what a profile needs, for as long as the context lasts: its registry, and one that stands for ghcr.io.
+
+    ``registry`` says which one the profile's is: ``embedded``, ``docker-registry``, or the URL of an empty one.
+    """
     secret = profile == "auth"
+    named = credentials_of(registry)
+    user, password = named or (USER, PASSWORD)
     with (
-        Registry(tls=secret, auth=(USER, PASSWORD) if secret else None) as registry,
+        open_registry(registry, (user, password) if secret else None) as main,
         Registry(tls=True, names=["ghcr.io"], switches=[f"short-pages={PAGE}"]) as ghcr,
     ):
         seed(ghcr)
         yield Services(
             env={
-                "ORAS_HOST": registry.host,
-                "ORAS_PORT": str(registry.port),
+                "ORAS_HOST": main.host,
+                "ORAS_PORT": str(main.port),
                 "ORAS_AUTH": "true" if secret else "false",
+                **({"ORAS_USER": user, "ORAS_PASS": password} if named else {}),
                 "REQUESTS_CA_BUNDLE": str(ghcr.ca_file),
                 # A login asks a Docker daemon first, if there is one: that would not be the client's own doing.
                 "DOCKER_HOST": "tcp://127.0.0.1:1",
             },
             templates={
-                "registry": registry.address,
-                "registry_port": str(registry.port),
+                "registry": main.address,
+                "registry_port": str(main.port),
                 "authority": str(ghcr.ca_file),
-                "password": PASSWORD,
-                "credentials": base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode(),
+                "password": password,
+                "credentials": base64.b64encode(f"{user}:{password}".encode()).decode(),
             },
-            services={"registry": RegistryService(registry)},
+            services={"registry": RegistryService(main)},
             redirects={"ghcr.io:443": ghcr.address},
+            allowed=reachable(main),
         )

@@ -137,7 +137,7 @@ class Stage:
         """Run tests in a fresh working folder with fresh services; the rest is as in a ``Job``."""
         with (
             scratch() as folder,
-            load_services(self.subject.services)(profile) as services,
+            load_services(self.subject.services, self.subject.options)(profile) as services,
             Control(services.services, folder, states.contents if states else {}) as control,
         ):
             suite = folder / "work" / self.subject.suite

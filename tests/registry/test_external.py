@@ -84,6 +84,25 @@ def test_states_go_from_one_registry_to_the_other(external: DockerRegistry, regi
             assert f"v{number}" not in (client("GET", "/v2/a/b/tags/list").json()["tags"] or [])
 
 
+def test_uploads_are_part_of_its_state(external: DockerRegistry) -> None:
+    """An upload goes on where it was when the snapshot was taken, at the same address, in another run as well."""
+    with Client(external) as client:
+        fresh, location = client.start("a"), client.start("a")
+        location = client("PATCH", location, DATA[:50], content_range="0-49").headers["location"]
+        snapshot = external.snapshot()
+        content = external.read_blob(digest_of(DATA[:50]))
+        assert client("PUT", with_digest(location, digest_of(DATA)), DATA[50:]).status == 201
+        assert len(external.snapshot()["uploads"]) == 1
+    with DockerRegistry() as other, Client(other) as client:
+        other.add_blob(content)
+        other.restore(snapshot)
+        assert other.snapshot()["uploads"] == snapshot["uploads"]
+        for begun, rest in ((location, DATA[50:]), (fresh, DATA)):
+            url = with_digest(begun.removeprefix(external.url), digest_of(DATA))
+            assert client("PUT", url, rest).status == 201
+        assert "uploads" not in other.snapshot()
+
+
 def test_what_was_not_added_can_not_be_restored(external: DockerRegistry) -> None:
     """The missing content is named, and the state stays."""
     with Client(external) as client:

@@ -184,7 +184,7 @@ def record_command(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One recording."""
+    """One recording; with ``sites`` each call tells the name that its caller spelled, which is no part of a trace."""
 
     subject: Subject
     profile: str
@@ -196,6 +196,7 @@ class Job:
     services: Services
     inner: bool = True
     network: bool = False
+    sites: bool = False
 
     @property
     def refusals(self) -> Path:
@@ -262,6 +263,7 @@ class Job:
             "allowed": list(self.services.allowed),
             "refusals": "" if self.network else str(self.refusals),
             "inner": self.inner,
+            "sites": self.sites,
             "script": not any(Path(part).name in ("pytest", "py.test", "unittest") for part in self.command[:3]),
             "out": str(raw / "events"),
         }

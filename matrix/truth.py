@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from matrix.files import atomic_write
 from matrix.installer import InstallError
@@ -14,6 +15,8 @@ from matrix.scoring import Case, render_cases
 from matrix.staleness import file_digest
 from matrix.suite.server import Answer, kill_all
 from matrix.suite.stage import Selection, Stage
+
+Found = TypeVar("Found")
 
 INSTALL_ERROR = "install-error"
 CODE = [
@@ -47,7 +50,11 @@ class Ending:
 
     def count(self, outcome: str) -> int:
         """Return how many tests ended so."""
-        return sum(1 for found, _ in self.outcomes.values() if found == outcome)
+        return len(self.tests(outcome))
+
+    def tests(self, outcome: str) -> set[str]:
+        """Return the tests that ended so."""
+        return {test for test, (found, _) in self.outcomes.items() if found == outcome}
 
 
 def selections(stage: Stage, profiles: Iterable[str]) -> dict[str, Selection]:
@@ -73,19 +80,24 @@ def find_truth(
     """
     inputs = digest_inputs(stage)
     endings: list[Ending] = []
+    for found in on_each(partial(find_release, stage, selected, inputs=inputs), releases, jobs):
+        for ending in found:
+            endings.append(ending)
+            told(ending)
+    return endings
+
+
+def on_each(find: Callable[[str], Found], releases: Sequence[str], jobs: int) -> Iterator[Found]:
+    """Yield what ``find`` gives for each release, as it comes; ``jobs`` at a time, which end when one raises."""
     pool = ThreadPoolExecutor(jobs)
     try:
-        futures = [pool.submit(find_release, stage, selected, release, inputs) for release in releases]
-        for future in as_completed(futures):
-            for ending in future.result():
-                endings.append(ending)
-                told(ending)
+        for future in as_completed([pool.submit(find, release) for release in releases]):
+            yield future.result()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         kill_all()
         raise
     pool.shutdown()
-    return endings
 
 
 def find_release(stage: Stage, selected: Mapping[str, Selection], release: str, inputs: str) -> list[Ending]:

@@ -104,10 +104,14 @@ def sources(name: str) -> dict[str, str]:
 def files() -> list[File]:
     """Return what the index has: the releases, one that needs another Python, and the pytest that runs this."""
     releases = [wheel("demo", number, {"demo/__init__.py": text, **SUITE}) for number, text in DEMO.items()]
+    return [*releases, wheel("demo", "1.0.1", {"demo/__init__.py": ""}, requires_python=">=3.99"), *tools()]
+
+
+def tools() -> list[File]:
+    """Return the pytest that runs this, with what it needs."""
     needs = [wheel(name, version(name), sources(name)) for name in NEEDED]
     pytest_files = sources("py") | sources("_pytest") | sources("pytest")
-    tools = [*needs, wheel("pytest", version("pytest"), pytest_files, NEEDED)]
-    return [*releases, wheel("demo", "1.0.1", {"demo/__init__.py": ""}, requires_python=">=3.99"), *tools]
+    return [*needs, wheel("pytest", version("pytest"), pytest_files, NEEDED)]
 
 
 @contextmanager

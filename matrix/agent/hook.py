@@ -11,15 +11,15 @@ import sys
 from typing import Any
 
 
-def start(path: str) -> None:
-    """Start to record as the configuration at ``path`` says."""
+def start(path: str) -> Any:
+    """Start to record as the configuration at ``path`` says, and return the recorder; None where it does not start."""
     if "@enter" in vars(sys.modules["builtins"]):
-        return
+        return None
     try:
         with open(path, encoding="utf-8") as file:
             config = json.load(file)
     except OSError:
-        return
+        return None
     from . import generated, probes
     from .recorder import Recorder
 
@@ -63,6 +63,7 @@ def start(path: str) -> None:
     import atexit
 
     atexit.register(recorder.close)
+    return recorder
 
 
 def noting(path: str) -> Any:
@@ -86,8 +87,10 @@ class After:
     """A finder that runs a function of ours when a module of the test runner was executed."""
 
     def __init__(self, functions: Any) -> None:
-        """Make one of module name: function."""
+        """Make one of module name: function; a module that is there already has its function run now."""
         self.functions = functions
+        for name in [name for name in functions if name in sys.modules]:
+            self.functions.pop(name)(sys.modules[name])
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """Return the module's own spec, with a loader that runs the function afterwards."""

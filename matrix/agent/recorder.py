@@ -442,6 +442,8 @@ class Recorder:
             self.known.forget_gone()
         event["id"] = self.calls
         self.made.append(self.calls)
+        if self.config.get("sites"):
+            event["site"] = site.name
         token = Token(definition, event, sink)
         self.watch_arguments(token, values, site, outer)
         if event["kind"] == "constructor" and not definition.qualname.endswith(".__new__"):

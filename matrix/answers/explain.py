@@ -33,7 +33,7 @@ def explain(results: Results, function: str, release: str) -> Explanation:
     verdict = results.cells[name][version]
     reason = results.reason(name, version)
     detail = reason.get("detail", "")
-    calls = read_calls(results.folder, name, version)
+    calls = read_calls(results.folder, function=name, release=version)
     return Explanation(
         function=name,
         release=version,

@@ -139,8 +139,10 @@ def _broken(path: Path, why: str) -> ResultsError:
     return ResultsError(f"{path} cannot be read: {why}; make it anew with `nox -s matrix`")
 
 
-def read_calls(folder: Path, function: str, release: str) -> list[CallRow] | None:
-    """Return the judged calls of a function on a release; None where there is no ``calls.csv.gz`` (not committed).
+def read_calls(folder: Path, **chosen: str) -> list[CallRow] | None:
+    """Return the judged calls that hold what is ``chosen``; None where there is no ``calls.csv.gz`` (not committed).
+
+    ``chosen`` maps columns to values: ``function="oras.utils.read_json", release="0.2.43"``.
 
     Raises:
         ResultsError: the file is damaged.
@@ -150,17 +152,17 @@ def read_calls(folder: Path, function: str, release: str) -> list[CallRow] | Non
         return None
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
-            return list(_calls(csv.DictReader(file, strict=True), function, release))
+            return list(_calls(csv.DictReader(file, strict=True), chosen))
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, KeyError, ValueError, TypeError) as error:
         raise _broken(path, str(error) or type(error).__name__) from None
 
 
-def _calls(reader: "csv.DictReader[str]", function: str, release: str) -> Iterator[CallRow]:
+def _calls(reader: "csv.DictReader[str]", chosen: Mapping[str, str]) -> Iterator[CallRow]:
     if tuple(reader.fieldnames or ()) != CALL_COLUMNS:
         message = f"its columns are not {', '.join(CALL_COLUMNS)}"
         raise ValueError(message)
     for row in reader:
-        if row["function"] == function and row["release"] == release:
+        if all(row[column] == value for column, value in chosen.items()):
             yield CallRow(**{**row, "call": int(row["call"])})  # type: ignore[arg-type]
 
 

@@ -5,17 +5,24 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from matrix import cli, staleness, truth
+from matrix import cli, observing, staleness, truth
 from matrix.accuracy import merge_scores
+from matrix.answers.results import read_calls
+from matrix.call_truth import CallScores, find_happened
+from matrix.commands.matrix import judges
 from matrix.commands.which_registry import add_registry_option, on_registry
+from matrix.judging import Judge
 from matrix.processes import end_on_terminate
 from matrix.releases import ReleaseList, read_releases
+from matrix.rows import CallRow
 from matrix.scoring import as_scores, by_release, compare, passing_tests, read_cases
 from matrix.subject import Subject, load_subject
-from matrix.suite.stage import Stage, StageError
+from matrix.suite.stage import Selection, Stage, StageError
 
 NAMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed", truth.INSTALL_ERROR)
 
@@ -90,7 +97,8 @@ def run(options: argparse.Namespace) -> int:
     listed = read_releases(options.releases or Path("traces", f"{subject.name}.releases.json"))
     stage = make_stage(options, subject, listed)
     if options.fresh:
-        shutil.rmtree(stage.cache / "endings", ignore_errors=True)
+        for name in ("endings", "observed"):
+            shutil.rmtree(stage.cache / name, ignore_errors=True)
     releases = [listed.find(version).version for version in options.release]
     every = [release.version for release in listed.judged()]
     selected = truth.selections(stage, chosen_profiles(options, subject))
@@ -99,7 +107,9 @@ def run(options: argparse.Namespace) -> int:
     if not releases:
         truth.write_truth(out, endings, every)
         scores = score(out, stage.recorded, every)
-        print(json.dumps(scores, indent=1) if options.json else summary(scores))
+        calls = score_calls(out, stage, selected, every, endings, jobs=options.jobs)
+        told = {**scores, **({"calls": calls} if calls else {})}
+        print(json.dumps(told, indent=1) if options.json else "\n".join([summary(scores), summary_of_calls(calls)]))
     return cli.FINE
 
 
@@ -135,3 +145,64 @@ def summary(scores: dict[str, Any]) -> str:
         for grading, entry in scores.items()
     ]
     return "\n".join(lines) or "no tests.csv beside the truth to compare with: run `caliper-matrix matrix`"
+
+
+def score_calls(
+    out: Path,
+    stage: Stage,
+    selected: Mapping[str, Selection],
+    releases: Sequence[str],
+    endings: Iterable[truth.Ending],
+    *,
+    jobs: int,
+) -> dict[str, Any]:
+    """Compare the calls of the results with what the suite really calls on each release, and merge the scores.
+
+    Where the results hold no calls (`calls.csv.gz` is not committed), there is nothing to compare.
+
+    Raises:
+        CallsError: the calls are those of another trace.
+    """
+    judged = judges_of(stage, selected)
+    rows = read_calls(out, tier="boundary") if judged else None
+    if rows is None:
+        return {}
+    replayed: dict[tuple[str, str], dict[int, CallRow]] = {}
+    for row in rows:
+        replayed.setdefault((row.release, row.profile), {})[row.call] = row
+    known = {ending.part: ending for ending in endings}
+    scores = CallScores()
+    for runs in observing.observe(stage, selected, releases, jobs):
+        for run in runs:
+            part = run.part
+            print(f"{part.release}.{part.profile}: {run.count()} calls observed", file=sys.stderr, flush=True)
+            if (part.release, part.profile) in replayed and part.profile in judged:
+                passing = known[replace(part, release=stage.recorded)].tests("passed")
+                happened = find_happened(judged[part.profile], passing, run.events, run.disturbed(known[part]))
+                scores.add(judged[part.profile], happened, replayed[part.release, part.profile])
+    scores.sort(releases)
+    made = scores.as_scores()
+    merge_scores(out / "accuracy.json", "calls", made)
+    return made
+
+
+def judges_of(stage: Stage, profiles: Collection[str]) -> dict[str, Judge]:
+    """Return what judges the calls of the recorded release's traces, by profile."""
+    found = {judge.trace.header["profile"]: judge for judge in judges(list(traces_of(stage.subject)))}
+    return {
+        profile: judge
+        for profile, judge in found.items()
+        if profile in profiles and judge.trace.header["release"] == stage.recorded
+    }
+
+
+def summary_of_calls(scores: dict[str, Any]) -> str:
+    """Return the scores of calls as a line for a person."""
+    if not scores:
+        return "no calls.csv.gz beside the truth to compare calls with: run `caliper-matrix matrix`"
+    left = ", ".join(f"{count} {reason}" for reason, count in scores["without_truth"].items())
+    return (
+        f"calls: {scores['agree']['numerator']} of {scores['agree']['denominator']} agree, "
+        f"{scores['false_works']['numerator']} false works, {scores['false_fails']['numerator']} false fails, "
+        f"{scores['unknown']['numerator']} unknown; without truth: {left or 'none'}"
+    )

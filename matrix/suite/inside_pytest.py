@@ -1,6 +1,6 @@
 """One run of pytest in a process of its own: what is around the tests, and what is said of them.
 
-Standard library and pytest only, Python 3.8 and later; imports nothing of ours.
+Standard library and pytest only, Python 3.8 and later; imports nothing of ours but the file beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import inside_calls  # type: ignore[import-not-found] # beside this file
 
 if TYPE_CHECKING:
     from types import FrameType, ModuleType
@@ -266,7 +268,8 @@ def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
         sys.dont_write_bytecode = True
         sys.path.insert(0, job["overlay"])
         importlib.invalidate_caches()
-    sys.meta_path.insert(0, Presets(job["presets"]))
+    if not job["recorder"]:  # which sets them by itself
+        sys.meta_path.insert(0, Presets(job["presets"]))
     if job["tolerant"]:
         sys.modules[PLACEHOLDERS] = module = type(sys)(PLACEHOLDERS)
         module.Placeholder = Placeholder  # type: ignore[attr-defined] # what makes it a module of ours
@@ -276,12 +279,17 @@ def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
     network = load_network()
     network.redirect(socket, job["redirects"])
     network.guard(allowed=job["allowed"])
+    plugins: list[Any] = [reporter]
+    if job["recorder"]:
+        plugins.append(inside_calls.start(job["recorder"]))
     reach = Reach(job["reach"])
     if reach.folders:
         reach.start()
     always = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", "--rootdir", job["folder"]]
-    importlib.import_module("pytest").main([*always, *job["options"], *arguments], plugins=[reporter])
+    importlib.import_module("pytest").main([*always, *job["options"], *arguments], plugins=plugins)
     sys.settrace(None)
+    if job["recorder"]:
+        plugins[-1].close()
     reporter.say("modules", sorted(sys.modules))
     reporter.say("reached", {name: sorted(lines) for name, lines in reach.lines.items()})
     reporter.say("end")

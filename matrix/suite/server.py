@@ -35,7 +35,7 @@ class Job:
     Connections to the names in ``redirects`` (``host:port``) lead elsewhere; all others off this machine are refused,
     but to those ``allowed``.
     ``services`` are asked at the socket ``control``: before each test their states are read, or set to what ``states``
-    says that the test had.
+    says that the test had. With ``recorder``, the path of a configuration, the calls of the subject are recorded.
     """
 
     folder: str
@@ -54,6 +54,7 @@ class Job:
     control: str = ""
     services: Sequence[str] = ()
     states: Mapping[str, Mapping[str, Any]] | None = None
+    recorder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Answer:
     ``collected`` are the ids of the tests in order. ``outcomes`` maps a test's id to (outcome, reason): ``passed``,
     ``failed``, ``error``, ``skipped``, ``xfailed`` or ``xpassed``.
     ``uncollected`` maps a file to why it can't be collected, ``reached`` a file to the numbers of executed lines;
-    ``modules`` are the ones that were loaded, ``states`` what the services held before each test, if asked for.
+    ``modules`` are the ones that were loaded, ``states`` what the services held before each test, if asked for;
+    ``events`` what was recorded (docs/trace-format.md), with one ``failed`` for each phase of a test that ended early.
     """
 
     collected: tuple[str, ...] = ()
@@ -72,6 +74,7 @@ class Answer:
     modules: tuple[str, ...] = ()
     reached: dict[str, tuple[int, ...]] = field(default_factory=dict)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: tuple[dict[str, Any], ...] = ()
 
 
 class SuiteServer:

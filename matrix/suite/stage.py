@@ -2,17 +2,17 @@
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from matrix import environment, installer
+from matrix import environment, installer, recording
 from matrix.environment import Environment
 from matrix.errors import CaliperError
 from matrix.recording import scratch, scratch_environment
 from matrix.releases import ReleaseList
-from matrix.services import Control, load_services
+from matrix.services import Control, Services, load_services
 from matrix.subject import Subject
 from matrix.suite.folder import copy_suite
 from matrix.suite.server import Answer, Job, SuiteServer
@@ -133,8 +133,9 @@ class Stage:
         test_limit: float = 30.0,
         together: bool = False,
         states: States | None = None,
+        record: bool = False,
     ) -> Answer:
-        """Run tests in a fresh working folder with fresh services; the rest is as in a ``Job``."""
+        """Run tests in a fresh working folder with fresh services, and ``record`` them; the rest is as in a ``Job``."""
         with (
             scratch() as folder,
             load_services(self.subject.services, self.subject.options)(profile) as services,
@@ -142,13 +143,15 @@ class Stage:
         ):
             suite = folder / "work" / self.subject.suite
             copy_suite(selection.source, suite, tolerant=tolerant)
+            env = {
+                **scratch_environment(folder, server.python.parent),
+                **services.env,
+                **self.subject.profiles[profile].env,
+            }
+            recorder = self.recorder(server, profile, folder, env, services) if record else None
             job = Job(
                 folder=str(folder / "work"),
-                environment={
-                    **scratch_environment(folder, server.python.parent),
-                    **services.env,
-                    **self.subject.profiles[profile].env,
-                },
+                environment=env,
                 files=selection.files,
                 options=selection.options,
                 presets=[(preset.after, preset.target, preset.value) for preset in self.subject.presets],
@@ -162,12 +165,25 @@ class Stage:
                 control=control.address if states else "",
                 services=sorted(services.services),
                 states=states.tests or None if states else None,
+                recorder=str(recorder.configure(folder / "raw", control.address)) if recorder else "",
             )
             answer = server.run(job)
+            if recorder:
+                answer = replace(answer, events=tuple(recording.merge(folder / "raw")))
             if states and not states.tests:
                 states.tests.update(answer.states)
                 states.contents.update(control.seen)
             return answer
+
+    def recorder(
+        self, server: SuiteServer, profile: str, folder: Path, env: Mapping[str, str], services: Services
+    ) -> recording.Job:
+        """Return the recording of calls from outside in a working folder."""
+        (folder / "raw").mkdir()
+        interpreter = recording.Interpreter.ask(str(server.python))
+        work, command = folder / "work", self.subject.command
+        made = recording.Job(self.subject, profile, interpreter, command, folder, work, env, services)
+        return replace(made, inner=False, network=True, sites=True)  # connections are refused without it too
 
 
 def pytest_arguments(subject: Subject) -> list[str]:

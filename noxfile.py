@@ -78,3 +78,10 @@ def image(session: nox.Session) -> None:
     install(session, "test")
     checks = {"CALIPER_IMAGE": "caliper-matrix", "CALIPER_IMAGE_ROUNDS": "20"}
     session.run("pytest", *(session.posargs or ["tests/test_image.py"]), env=checks)
+
+
+@nox.session(default=False)
+def accuracy(session: nox.Session) -> None:
+    """Score the map of other packages against the truth (-- NAME … --record --mutants 30; default: all of them)."""
+    install(session, "test")
+    session.run("python", "benchmarks/subjects/accuracy.py", *session.posargs)

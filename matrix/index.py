@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
 from packaging.utils import canonicalize_name
@@ -105,7 +105,7 @@ def _from_json_api(name: str, index: str) -> dict[str, list[_Entry]] | None:
     if response.status_code != requests.codes.ok:
         return None
     try:
-        return _by_version((version, _json_entry(file)) for version, file in _json_files(response))
+        return _by_version((version, _json_entry(file, response.url)) for version, file in _json_files(response))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None  # a page of a portal, or an API of another kind: the simple API is the standard one
 
@@ -116,11 +116,11 @@ def _json_files(response: requests.Response) -> Iterable[tuple[str, Mapping[str,
             yield version, file
 
 
-def _json_entry(file: Mapping[str, Any]) -> _Entry:
+def _json_entry(file: Mapping[str, Any], page: str) -> _Entry:
     return _Entry(
         ReleaseFile(
             filename=file["filename"],
-            url=file["url"],
+            url=urljoin(page, file["url"]),  # that of some mirrors is relative
             sha256=file["digests"]["sha256"],
             size=file["size"],
             packagetype=file["packagetype"],

@@ -17,6 +17,7 @@ from typing import Any
 from matrix import __version__
 from matrix.compare import Json
 from matrix.errors import CaliperError
+from matrix.releases import ReleaseList
 from matrix.services import Control, Services, load_services
 from matrix.subject import Subject
 from matrix.trace import Event, write_trace
@@ -79,14 +80,6 @@ class Interpreter:
         run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 # ours
         return run.stdout.strip()
 
-    def find_suite(self, suite: str) -> Path:
-        """Return the folder of a suite that is installed with its package."""
-        path = self.site / suite
-        if not path.is_dir():
-            message = f"{path}: no such folder; the suite of the subject must be installed for {self.executable}"
-            raise RecordingError(message)
-        return path
-
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
@@ -132,18 +125,29 @@ def hooked(site: Path, config: Path) -> Iterator[None]:
 
 
 def record_subject(
-    subject: Subject, profile: str, python: str, out: Path, command: Sequence[str] = (), *, network: bool = False
+    subject: Subject,
+    profile: str,
+    python: str,
+    out: Path,
+    command: Sequence[str] = (),
+    *,
+    network: bool = False,
+    listed: ReleaseList | None = None,
+    cache: Path | None = None,
 ) -> Recording:
     """Record a profile of a subject: its suite in a scratch folder, with its services around it.
 
-    With ``network``, it may talk to other machines, which a replay may not.
+    With ``network``, it may talk to other machines, which a replay may not. A suite that comes
+    with the source archive is fetched as ``listed`` says, and kept in ``cache``.
     """
+    from matrix.suite.source import find_suite  # noqa: PLC0415 # not needed to replay
+
     interpreter = Interpreter.ask(python)
     chosen = subject.profiles[profile]
     with scratch() as folder, load_services(subject.services, subject.options)(profile) as services:
         if subject.suite:
-            source = interpreter.find_suite(subject.suite)
-            shutil.copytree(source, folder / "work" / subject.suite, ignore=shutil.ignore_patterns("__pycache__"))
+            release = listed.find(interpreter.release(subject.name)) if listed else None
+            find_suite(subject, interpreter.site, release, cache or folder / "cache").copy(folder / "work")
         arguments = [*(command or subject.command), *(f"--deselect={test}" for test in chosen.deselect)]
         env = {
             **os.environ,
@@ -151,7 +155,18 @@ def record_subject(
             **services.env,
             **chosen.env,
         }
-        job = Job(subject, profile, interpreter, arguments, folder, folder / "work", env, services, network=network)
+        job = Job(
+            subject,
+            profile,
+            interpreter,
+            arguments,
+            folder,
+            folder / "work",
+            env,
+            services,
+            inner=subject.inner,
+            network=network,
+        )
         return job.record(out)
 
 

@@ -249,7 +249,8 @@ def _define_record(engine: Engine, plan: staleness.Plan) -> None:
         for profile in session.posargs or facts.profiles:
             trace = plan.releases.parent / plan.registry / f"{plan.name}-{judged[-1]}-{profile}.trace.jsonl.gz"
             options = ["--profile", profile, "--python", f"{session.bin}/python", "-o", str(trace)]
-            session.run(*engine.command(session, "record", "--subject", plan.subject, *options), external=True)
+            where: list[str | Path] = ["--subject", plan.subject, "--releases", plan.releases, "--cache", plan.cache]
+            session.run(*engine.command(session, "record", *where, *options), external=True)
 
 
 def _define_data(engine: Engine, plan: staleness.Plan) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from matrix.errors import CaliperError
 
 FOLDER = Path(__file__).with_name("subjects")
+# Where the suite comes from: with the installed release, or with its source archive.
+INSTALLED, SDIST = "installed", "sdist"
 
 
 class SubjectError(CaliperError):
@@ -50,6 +52,9 @@ class Subject:
     command: tuple[str, ...]
     python: str = ""
     suite: str = ""
+    suite_from: str = INSTALLED
+    suite_files: tuple[str, ...] = ()
+    inner: bool = True
     also: tuple[str, ...] = ()
     test_requires: tuple[str, ...] = ()
     services: Path | None = None
@@ -77,7 +82,10 @@ def load_subject(name: str | Path) -> Subject:
     return parse_subject(table, path)
 
 
-KEYS = {"name", "modules", "python", "suite", "command", "also", "test-requires", "services", "presets", "profiles"}
+KEYS = {
+    "name", "modules", "python", "suite", "suite-from", "suite-files", "command", "inner", "also", "test-requires",
+    "services", "presets", "profiles",
+}  # fmt: skip
 
 
 def parse_subject(table: dict[str, Any], path: Path) -> Subject:
@@ -88,6 +96,8 @@ def parse_subject(table: dict[str, Any], path: Path) -> Subject:
     missing = [key for key in ("name", "command") if not table.get(key)]
     if missing:
         raise SubjectError(path, f"the key {missing[0]!r} is missing")
+    if table.get("suite-from", INSTALLED) not in (INSTALLED, SDIST):
+        raise SubjectError(path, f"the suite comes from {INSTALLED!r} or {SDIST!r}, not {table['suite-from']!r}")
     try:
         return build_subject(table, path)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -106,6 +116,9 @@ def build_subject(table: dict[str, Any], path: Path) -> Subject:
         command=strings(table["command"]),
         python=str(table.get("python", "")),
         suite=str(table.get("suite", "")),
+        suite_from=str(table.get("suite-from", INSTALLED)),
+        suite_files=strings(table.get("suite-files", [])),
+        inner=bool(table.get("inner", True)),
         also=strings(table.get("also", [])),
         test_requires=strings(table.get("test-requires", [])),
         services=path.with_name(table["services"]) if "services" in table else None,

@@ -134,10 +134,8 @@ def complete(part: Part, tests: Iterable[str], answer: Answer) -> Ending:
 
 def digest_inputs(stage: Stage) -> str:
     """Return what the endings depend on, as far as it is files: the suite, the subject's, the code that runs it."""
-    source = stage.source()
-    files = sorted(path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     facts: dict[str, Any] = {
-        "suite": [(str(path.relative_to(source)), file_digest(path)) for path in files],
+        "suite": stage.suite().digests(),
         "code": [file_digest(path) for path in CODE],
         "services": file_digest(stage.subject.services) if stage.subject.services else "",
         "subject": repr(replace(stage.subject, services=None)),  # their path is not what they are

@@ -1,5 +1,8 @@
 """Running the recorded release's suite on every release."""
 
+import hashlib
+import io
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +13,10 @@ from suites import LEFT_OUT, SUITE, stage
 from matrix import truth
 from matrix.accuracy import read_scores
 from matrix.commands.truth import score, summary
+from matrix.releases import Release, ReleaseFile
 from matrix.scoring import read_cases
+from matrix.subject import Subject
+from matrix.suite.source import SourceError, find_suite
 from matrix.suite.stage import Selection, Stage, StageError
 from matrix.truth import Ending, Part
 
@@ -178,8 +184,8 @@ def test_without_results_there_is_nothing_to_compare(endings: dict[Part, Ending]
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"suite": ""}, "brings no suite"),
-        ({"suite": "demo/other"}, "brings no suite"),
+        ({"suite": ""}, "it has no suite"),
+        ({"suite": "demo/other"}, "there is no demo/other in"),
         ({"command": ("python", "script.py")}, "is not pytest"),
         ({"command": ("pytest", "-k", "nothing", "demo/tests")}, "no test was found"),
     ],
@@ -187,12 +193,39 @@ def test_without_results_there_is_nothing_to_compare(endings: dict[Part, Ending]
 def test_a_subject_without_a_suite_is_refused(demo: Stage, change: dict[str, str], message: str) -> None:
     """One line names the subject and what is wrong."""
     other = replace(demo, subject=replace(demo.subject, **change))  # type: ignore[arg-type]
-    with pytest.raises(StageError, match=f"^demo: .*{message}"):
+    with pytest.raises((StageError, SourceError), match=f"^demo: .*{message}"):
         truth.selections(other, ["loud"])
 
 
 def test_the_suite_is_left_alone(demo: Stage, endings: dict[Part, Ending]) -> None:
     """Nothing is written into the environments: no caches, no rewritten files."""
-    source = demo.source()
+    source = demo.suite().root / demo.suite().folder
     assert sorted(f"demo/tests/{path.name}" for path in source.iterdir()) == sorted(SUITE)
     assert len(endings) == len(RELEASES) * 2 * 2
+
+
+def test_a_suite_may_come_with_the_source_archive(tmp_path: Path) -> None:
+    """The suite's folder and the files beside it are taken from the sdist that the list of releases names, checked."""
+    files = {"tests/test_a.py": b"a", "tests/data/x.txt": b"x", "conftest.py": b"c", "setup.py": b"s"}
+    archive = tmp_path / "demo-1.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, data in {**files, "tests/../../evil.py": b"e"}.items():
+            member = tarfile.TarInfo(f"demo-1/{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    kept = tmp_path / "cache" / "sdists" / digest / archive.name
+    kept.parent.mkdir(parents=True)
+    archive.rename(kept)
+    file = ReleaseFile(archive.name, f"https://localhost/{archive.name}", digest, None, "sdist", "")
+    release = Release.of("1", [file], yanked=False, requires_python=None)
+    subject = Subject("demo", ("demo",), ("pytest",), suite="tests", suite_from="sdist", suite_files=("conftest.py",))
+    found = find_suite(subject, tmp_path, release, tmp_path / "cache")
+    found.copy(tmp_path / "work")
+    copied = {str(path.relative_to(tmp_path / "work")): path.read_bytes() for path in (tmp_path / "work").rglob("*.*")}
+    assert copied == {"tests/test_a.py": b"a", "tests/data/x.txt": b"x", "conftest.py": b"c"}
+    assert sorted(name for name, _ in found.digests()) == sorted(copied)
+    with pytest.raises(SourceError, match="demo: there is no suite/of in the source archive; see `suite`"):
+        find_suite(replace(subject, suite="suite/of"), tmp_path, release, tmp_path / "cache")
+    with pytest.raises(SourceError, match="the list of releases names no source archive"):
+        find_suite(subject, tmp_path, None, tmp_path / "cache")

@@ -21,6 +21,9 @@ class Source:
         self.nodes: Dict[Position, List[ast.AST]] = {}
         self.ends: Dict[Tuple[int, int], List[ast.Call]] = {}
         self.parents: Dict[ast.AST, ast.AST] = {}
+        self.statements: Dict[Tuple[int, int], ast.stmt] = {}
+        self.origins: Dict[str, str] = {}  # names that the file imports from somewhere: ``module:name``
+        self.chains: Dict[ast.AST, List[Tuple[str, ...]]] = {}
         try:
             with open(filename, "rb") as file:
                 tree = ast.parse(file.read(), filename)
@@ -31,6 +34,11 @@ class Source:
                 self.parents[child] = node
             if isinstance(node, (ast.expr, ast.stmt)):
                 self.nodes.setdefault(position_of(node), []).append(node)
+            if isinstance(node, ast.stmt):
+                self.statements.setdefault((node.lineno, node.col_offset), node)
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                for alias in node.names:
+                    self.origins.setdefault(alias.asname or alias.name, "%s:%s" % (node.module, alias.name))
             if isinstance(node, ast.Call):
                 self.ends.setdefault((node.end_lineno or 0, node.end_col_offset or 0), []).append(node)
 
@@ -43,6 +51,20 @@ class Source:
                     return node
         calls = self.ends.get((position[1], position[3]), [])
         return calls[0] if calls else None
+
+    def reads(self, node: ast.AST) -> List[Tuple[str, ...]]:
+        """Return the dotted names that are read in an expression or a statement, the longest each."""
+        if node not in self.chains:
+            inner: set[ast.AST] = set()
+            found = self.chains[node] = []
+            for part in ast.walk(node):
+                if not isinstance(part, ast.Attribute) or part in inner or not isinstance(part.ctx, ast.Load):
+                    continue
+                inner.update(n for n in ast.walk(part) if n is not part)
+                chain = chain_of(part)
+                if chain is not None:
+                    found.append(chain)
+        return self.chains[node]
 
     def ancestors(self, node: ast.AST) -> Iterator[Tuple[ast.AST, ast.AST]]:
         """Yield (child, parent) from ``node`` up to the module."""
@@ -72,7 +94,7 @@ def position_of(node: Any) -> Position:
 class Site:
     """One place of a caller's source from which a call was made."""
 
-    __slots__ = ("chain", "keywords", "later", "name", "node", "positional", "source", "usage")
+    __slots__ = ("chain", "expected", "keywords", "later", "name", "node", "positional", "source", "usage")
 
     def __init__(self, source: Source, node: Optional[ast.AST]) -> None:
         """Read off ``node`` how the call is spelled."""
@@ -83,8 +105,10 @@ class Site:
         self.chain: Optional[Tuple[str, ...]] = None
         self.usage = "whole"
         self.later: Optional[Set[str]] = None
+        self.expected: List[Tuple[List[ast.expr], Optional[ast.expr]]] = []
         if node is None:
             return
+        self.expected = list(self.catching())
         function = node.func if isinstance(node, ast.Call) else node
         self.chain = chain_of(function)
         self.name = function.attr if isinstance(function, ast.Attribute) else (self.chain or ("",))[-1]
@@ -101,7 +125,7 @@ class Site:
             self.later = set() if self.node is None else names_after(self.source, self.node)
         return self.later
 
-    def expected(self) -> Iterator[Tuple[List[ast.expr], Optional[ast.expr]]]:
+    def catching(self) -> Iterator[Tuple[List[ast.expr], Optional[ast.expr]]]:
         """Yield what the caller is ready to catch: (expressions of exception types, pattern of the message)."""
         if self.node is None:
             return

@@ -59,22 +59,13 @@ class Inexpressible(Exception):
 
 def events_of(source: callsite.Source, line: int, column: int, frame: types.FrameType, recorder: Any) -> Iterator[Json]:
     """Yield the events of a statement that was executed: its reads of the subject, and what it asserted."""
-    statement = next(
-        (
-            n
-            for p, nodes in source.nodes.items()
-            if p[0] == line and p[2] == column
-            for n in nodes
-            if isinstance(n, ast.stmt)
-        ),
-        None,
-    )
+    statement = source.statements.get((line, column))
     if statement is None:
         return
     expression = asserted(statement)
     if expression is None:
         yield from clock_of(statement, frame, recorder)
-    yield from reads_of(statement, frame, recorder.modules)
+    yield from reads_of(source, statement, frame, recorder.modules)
     if expression is None:
         return
     builder = Builder(source, frame, recorder)
@@ -376,16 +367,11 @@ def imported(node: ast.AST) -> Iterator[Tuple[str, List[str]]]:
         yield node.module, [alias.name for alias in node.names]
 
 
-def reads_of(node: ast.AST, frame: types.FrameType, modules: Sequence[str]) -> List[Json]:
+def reads_of(source: callsite.Source, node: ast.AST, frame: types.FrameType, modules: Sequence[str]) -> List[Json]:
     """Return the reads of attributes of the subject's modules in an expression or statement, as events."""
     made: Dict[str, Json] = {}
-    inner: set[ast.AST] = set()
-    for part in ast.walk(node):
-        if not isinstance(part, ast.Attribute) or part in inner or not isinstance(part.ctx, ast.Load):
-            continue
-        inner.update(n for n in ast.walk(part) if n is not part)
-        chain = callsite.chain_of(part)
-        symbol = spelling(chain, frame) if chain else None
+    for chain in source.reads(node):
+        symbol = spelling(chain, frame)
         if symbol and symbol.partition(":")[2] and symbol.partition(":")[0].split(".")[0] in modules:
             made[symbol] = {"e": "read", "path": symbol}
     return list(made.values())
@@ -408,7 +394,7 @@ def spelling(chain: Sequence[str], frame: types.FrameType) -> Optional[str]:
             found = vars(found)[rest.pop(0)]
         return attributes(found, rest, found.__name__)
     if isinstance(found, (type, types.FunctionType)) or callable(found):
-        home = from_import(callsite.source_of(frame.f_code.co_filename), chain[0]) or symbol_of(found)
+        home = callsite.source_of(frame.f_code.co_filename).origins.get(chain[0]) or symbol_of(found)
         return "%s%s" % (home, "".join("." + name for name in rest)) if home and ":" in home else None
     return None
 
@@ -426,20 +412,10 @@ def attributes(module: types.ModuleType, rest: Sequence[str], name: str) -> Opti
     return "%s:%s" % (name, ".".join(taken))
 
 
-def from_import(source: callsite.Source, name: str) -> Optional[str]:
-    """Return ``module:name`` of a name that the file imports from somewhere."""
-    for node in source.parents:
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return "%s:%s" % (node.module, alias.name)
-    return None
-
-
 def expectation(site: callsite.Site, frame: types.FrameType) -> List[Json]:
     """Return what the caller is ready to catch: ``{"types": [...], "match": ...}`` each."""
     made: List[Json] = []
-    for nodes, match in site.expected():
+    for nodes, match in site.expected:
         found = [module_value(node, frame) for node in nodes]
         entry: Dict[str, Json] = {"types": [symbol_of(kind) for kind in found if isinstance(kind, type)]}
         if isinstance(match, ast.Constant):

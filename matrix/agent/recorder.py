@@ -551,7 +551,7 @@ class Recorder:
 
     def reads(self, site: callsite.Site, caller: types.FrameType) -> List[Json]:
         """Return the reads of the subject's modules that the call's arguments make."""
-        return [] if site.node is None else checks.reads_of(site.node, caller, self.modules)
+        return [] if site.node is None else checks.reads_of(site.source, site.node, caller, self.modules)
 
     def read(self, sink: List[Json], events: List[Json]) -> None:
         """Note reads of the subject's modules, each once a test."""

@@ -13,8 +13,9 @@ from matrix.baseline import compare_runs, masks_path, write_baseline
 from matrix.commands.which_registry import add_registry_option, on_registry
 from matrix.judging import Reports, sort_reports
 from matrix.recording import AGENT, Recording, RecordingError, default_python, record_command, record_subject
+from matrix.releases import read_releases
 from matrix.replaying import replay_trace
-from matrix.subject import Subject, load_subject
+from matrix.subject import SDIST, Subject, load_subject
 from matrix.trace import read_trace
 
 EXAMPLES = """\
@@ -47,6 +48,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network", action="store_true", help="let the command talk to other machines, which no replay will do"
     )
+    parser.add_argument(
+        "--releases", type=Path, metavar="FILE", help="names the suite's archive (default: traces/NAME.releases.json)"
+    )
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="(default: .nox/.cache/caliper/NAME)")
     parser.add_argument("words", nargs="*", metavar="-- COMMAND", help="what to run (default: the subject's command)")
 
 
@@ -89,7 +94,13 @@ def subjects(options: argparse.Namespace, subject: Subject, python: str) -> tupl
         message = f"{profile}: no such profile of {subject.name}; known are {', '.join(subject.profiles)}"
         raise RecordingError(message)
     out = options.out or Path(f"{subject.name}-{profile}.trace.jsonl.gz")
-    recording = record_subject(subject, profile, python, out, options.words, network=options.network)
+    listed = None
+    if subject.suite_from == SDIST:
+        listed = read_releases(options.releases or Path("traces", f"{subject.name}.releases.json"))
+    cache = options.cache or Path(".nox/.cache/caliper", subject.name)
+    recording = record_subject(
+        subject, profile, python, out, options.words, network=options.network, listed=listed, cache=cache
+    )
     if recording.status:
         failed = f"the suite of {subject.name} failed under the recorder (exit status {recording.status})"
         message = "; ".join([f"{failed}: its trace says nothing", *recording.refusals])

@@ -2,12 +2,12 @@
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from matrix import cli
-from matrix.releases import Release, ReleaseFile, ReleaseList, ReleasesError, read_releases, write_releases
+from matrix.releases import Release, ReleaseFile, ReleaseList, ReleasesError, in_order, read_releases, write_releases
 
 EXAMPLES = """examples:
   caliper-matrix releases oras
@@ -26,6 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as-of", type=date.fromisoformat, metavar="DATE", help="with --update: the day to be on (default: today, UTC)"
     )
+    parser.add_argument(
+        "--only", action="append", metavar="VERSION", help="with --update: keep this release, not all of them"
+    )
     parser.add_argument("--index", metavar="URL", help="the simple API to ask (default: as uv and pip are told to)")
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
 
@@ -43,7 +46,9 @@ def _update(path: Path, options: argparse.Namespace) -> ReleaseList:
 
     day = options.as_of or datetime.now(UTC).date()
     listed = index.fetch_releases(options.name, day, options.index or index.configured_index(), _known(path))
-    write_releases(path, listed)
+    if options.only:
+        listed = replace(listed, releases=tuple(listed.find(version) for version in options.only))
+    write_releases(path, replace(listed, releases=in_order(listed.releases)))
     return listed
 
 

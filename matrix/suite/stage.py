@@ -14,8 +14,8 @@ from matrix.recording import scratch, scratch_environment
 from matrix.releases import ReleaseList
 from matrix.services import Control, Services, load_services
 from matrix.subject import Subject
-from matrix.suite.folder import copy_suite
 from matrix.suite.server import Answer, Job, SuiteServer
+from matrix.suite.source import Suite, find_suite
 
 
 class StageError(CaliperError):
@@ -29,9 +29,9 @@ class StageError(CaliperError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which tests are run: the ids, the files that they are in, pytest's options, and the folder of the suite."""
+    """Which tests are run: the ids, the files that they are in, pytest's options, and the suite."""
 
-    source: Path
+    suite: Suite
     tests: tuple[str, ...]
     files: tuple[str, ...]
     options: tuple[str, ...]
@@ -92,16 +92,14 @@ class Stage:
         own = {*self.subject.modules, *self.subject.suite.split("/"), "__main__"}
         return sorted(name for name in modules if name.partition(".")[0] not in own)
 
-    def source(self) -> Path:
-        """Return the folder of the suite's files, as the recorded release brings them.
+    def suite(self) -> Suite:
+        """Return the suite, as the recorded release brings it.
 
         Raises:
-            StageError: it brings none.
+            SourceError: it brings none.
         """
-        path = environment.site_packages(self.environment(self.recorded).venv) / self.subject.suite
-        if not self.subject.suite or not path.is_dir():
-            raise StageError(self.subject, f"release {self.recorded} brings no suite")
-        return path
+        site = environment.site_packages(self.environment(self.recorded).venv)
+        return find_suite(self.subject, site, self.listed.find(self.recorded), self.cache)
 
     def select(self, server: SuiteServer, profile: str) -> Selection:
         """Return the tests that a profile has on the recorded release, which ``server`` is of.
@@ -109,17 +107,16 @@ class Stage:
         Raises:
             StageError: the command is not pytest with files or folders, or there are no tests.
         """
-        source = self.source()
-        root = Path(str(source).removesuffix(self.subject.suite))
+        suite = self.suite()
         arguments = pytest_arguments(self.subject)
-        paths = [argument for argument in arguments if (root / argument).exists()] or [self.subject.suite]
+        paths = [argument for argument in arguments if (suite.root / argument).exists()] or [self.subject.suite]
         deselected = (f"--deselect={test}" for test in self.subject.profiles[profile].deselect)
         options = (*(argument for argument in arguments if argument not in paths), *deselected)
-        answer = self.run(server, profile, Selection(source, (), tuple(paths), (*options, "--collect-only")))
+        answer = self.run(server, profile, Selection(suite, (), tuple(paths), (*options, "--collect-only")))
         if not answer.collected:
             reasons = "; ".join(answer.uncollected.values())
             raise StageError(self.subject, f"no test was found in {' '.join(paths)} ({reasons or server.last_words()})")
-        return Selection(source, answer.collected, tuple(dict.fromkeys(map(file_of, answer.collected))), options)
+        return Selection(suite, answer.collected, tuple(dict.fromkeys(map(file_of, answer.collected))), options)
 
     def run(
         self,
@@ -141,8 +138,7 @@ class Stage:
             load_services(self.subject.services, self.subject.options)(profile) as services,
             Control(services.services, folder, states.contents if states else {}) as control,
         ):
-            suite = folder / "work" / self.subject.suite
-            copy_suite(selection.source, suite, tolerant=tolerant)
+            selection.suite.copy(folder / "work", tolerant=tolerant)
             env = {
                 **scratch_environment(folder, server.python.parent),
                 **services.env,

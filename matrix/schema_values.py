@@ -20,6 +20,7 @@ SYMBOL = re.compile(r"[^\s:]{1,500}:[^\n\0]{0,1000}")
 # ``module:qualified.name`` as the caller spelled it; a lambda is called by no better name.
 PATH = re.compile(r"[^\W\d]\w*(?:\.\w+)*:(?:(?:[^\W\d]\w*|<lambda>)(?:\.(?:[^\W\d]\w*|<lambda>))*)?")
 NAME = re.compile(r"[^\W\d]\w*")
+CLASS = re.compile(r"[^\W\d]\w*(?:\.(?:[^\W\d]\w*|<locals>))*")
 TEMPLATE = re.compile(r"(?:[^{}]++|\{\{|\}\}|\{[^\W\d]\w*\})*+")
 ARGUMENT: dict[str, Any] = {"name": str, "form": str, "value": object}
 FORMS = ("positional", "keyword", "defaulted", "unknown")
@@ -216,7 +217,7 @@ class Values:
         """Check an object of the standard library."""
         fields("a $std", value, {"$std": str, "args": list}, {"type": str})
         name = value["$std"]
-        if name not in STD and name not in SINGLETONS and name not in ("exception", "defaultdict"):
+        if name not in STD and name not in SINGLETONS and name not in ("exception", "defaultdict", "TarInfo"):
             refuse(f"the standard type {shown(name)} is not known")
         if ("type" in value) != (name == "exception"):
             refuse("only an exception has a type, and must have one")
@@ -309,8 +310,9 @@ class Values:
         self.value(value.get("data"), depth, kinds)
 
     def of_duck(self, value: Json, depth: int, kinds: "Kinds") -> None:
-        """Check what an answer of a server looks like."""
+        """Check an object of another package: its class, and what is known of its attributes."""
         fields("a $duck", value, {"$duck": str, "attrs": dict})
+        name_of("the class of a $duck", value["$duck"], CLASS)
         self.named("the attributes of a $duck", value["attrs"], kinds, depth)
 
     def of_exception(self, value: Json, depth: int, kinds: "Kinds") -> None:
@@ -358,6 +360,7 @@ ARGUMENTS: Kinds = {
     "$new": Values.of_new,
     "$answer": Values.of_answer,
     "$file": Values.of_file,
+    "$duck": Values.of_duck,
     "$stub": Values.of_defined,
     "$class": Values.of_defined,
 }

@@ -61,6 +61,8 @@ def test_recorded_trace(trace: Path) -> None:
         {"$ref": 1},
         {"$ref": 1, "path": [["a", "headers"], ["k", "x"], ["k", 0]]},
         {"$ref": 1, "path": [["x", 0], ["a", "args"]]},
+        {"$duck": "requests.sessions.Session", "attrs": {"trust_env": True}},
+        {"$std": "TarInfo", "args": [{"name": "a", "size": 1}]},
     ],
     ids=str,
 )

@@ -88,6 +88,15 @@ class Inline:
             return None
         return self.with_state(encoder, obj, depth, {"$new": symbol, "args": []})
 
+    def foreign(self, obj: Any) -> Json:
+        """Return an object of another package by its class and those of its attributes that are data."""
+        kind = type(obj)
+        state = {name: self.snapshots.state(item) for name, item in vars(obj).items() if name.isidentifier()}
+        return {
+            "$duck": "%s.%s" % (kind.__module__, kind.__qualname__),
+            "attrs": {name: value for name, value in state.items() if is_data(value)},
+        }
+
     @staticmethod
     def with_state(encoder: Encoder, obj: Any, depth: int, made: Dict[str, Json]) -> Json:
         """Add what can be expressed of an object's attributes."""
@@ -96,6 +105,21 @@ class Inline:
         if state:
             made["state"] = state
         return made
+
+
+def is_foreign(obj: Any) -> bool:
+    """Say whether an object has attributes, and a class that a program may have from anywhere."""
+    kind = type(obj)
+    return hasattr(obj, "__dict__") and kind.__module__ != "builtins" and not isinstance(obj, (type, BaseException))
+
+
+def is_data(value: Json) -> bool:
+    """Say whether a value is plain data through and through."""
+    if isinstance(value, list):
+        return all(is_data(item) for item in value)
+    if isinstance(value, dict):
+        return not any(key.startswith("$") for key in value) and all(is_data(item) for item in value.values())
+    return True
 
 
 def is_opaque(value: Json) -> bool:

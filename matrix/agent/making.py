@@ -188,6 +188,14 @@ class Makers:
         """Return something that answers as an HTTP response does."""
         return Answer({name: decoder.decode(item) for name, item in value["$answer"].items()})
 
+    def make_duck(self, decoder: Decoder, value: Json) -> Any:
+        """Return something in the place of an object of another package: only what the recording holds can be asked."""
+        module, _, name = value["$duck"].rpartition(".")
+        made = type(name, (Duck,), {"__module__": module, "__qualname__": name})()
+        for attribute, item in value["attrs"].items():
+            object.__setattr__(made, attribute, decoder.decode(item))
+        return made
+
     def make_file(self, decoder: Decoder, value: Json) -> Any:
         """Return an open file; only what is in the working folders is opened for more than reading."""
         path = (
@@ -263,6 +271,16 @@ class Makers:
     def make_mock(self, decoder: Decoder, value: Json) -> Any:
         """Return a mock of the standard library's."""
         return self.once("mock", value["$mock"], lambda definition: new_mock(decoder, definition))
+
+
+class Duck:
+    """An object of a class that the trace does not hold."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Say that nothing is known of an attribute; Python's own questions are answered as usual."""
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        raise Unreplayable("%s.%s of another package" % (type(self).__name__, name))
 
 
 class Answer:

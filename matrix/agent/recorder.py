@@ -15,7 +15,7 @@ import types
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import callsite, checks, probes, world
-from .inline import MOST
+from .inline import MOST, is_foreign
 from .known import Known
 from .snapshot import Snapshots
 from .values import Json, Templates, canonical
@@ -485,6 +485,11 @@ class Recorder:
             caller, _ = self.outside(back)
             site = callsite.site_of(caller or back)
             event = self.snapshots.call(frame, definition, values, site, caller, direct=back is caller)
+            given = dict(zip(definition.names, values))
+            for argument in event["args"]:
+                if isinstance(argument["value"], dict) and "$opaque" in argument["value"]:
+                    obj = given.get(argument["name"])
+                    argument["value"] = inline.foreign(obj) if is_foreign(obj) else argument["value"]
             if definition.qualname.endswith(".__init__"):
                 inline.construct(frame, values[0], event["args"])
         finally:

@@ -178,6 +178,8 @@ STD: Dict[str, Std] = {
     "methodcaller": (operator.methodcaller, lambda v: v.__reduce__()[1], operator.methodcaller),
 }
 STD_BY_TYPE = {entry[0]: name for name, entry in STD.items()}
+# What a member of an archive says of itself; its module is imported only where it is needed.
+TARINFO = ("name", "size", "mtime", "mode", "type", "linkname", "uid", "gid", "uname", "gname", "devmajor", "devminor")
 # Objects that are one thing: there is nothing in them to store.
 SINGLETONS = {"Ellipsis": Ellipsis, "NotImplemented": NotImplemented}
 # Values that nothing can stand inside: they do not count for the distance of a ``$cycle``.
@@ -279,12 +281,24 @@ class Encoder:
                 return {"$symbol": symbol}
         if isinstance(obj, BaseException) and kind.__module__ == "builtins":
             return {"$std": "exception", "type": kind.__name__, "args": self.many(obj.args, depth)}
+        if kind.__module__ == "tarfile" and kind.__name__ == "TarInfo":
+            return {"$std": "TarInfo", "args": [{name: self.encode(getattr(obj, name), depth + 2) for name in TARINFO}]}
         if kind.__module__ == "collections" and kind is collections.defaultdict:
             return {
                 "$std": "defaultdict",
                 "args": [self.encode(obj.default_factory, depth + 1), self.encode(dict(obj), depth + 1)],
             }
         return {"$opaque": "%s.%s" % (kind.__module__, kind.__qualname__)}
+
+
+def tar_info(facts: Dict[str, Any]) -> Any:
+    """Return a member of an archive, as it was."""
+    import tarfile
+
+    made = tarfile.TarInfo()
+    for name in TARINFO:
+        setattr(made, name, facts.get(name))
+    return made
 
 
 def resolves(symbol: str, obj: Any) -> bool:
@@ -405,6 +419,8 @@ class Decoder:
         arguments = [self.decode(item) for item in value["args"]]
         if name == "exception":
             return exception_type(value["type"])(*arguments)
+        if name == "TarInfo":
+            return tar_info(*arguments)
         if name == "defaultdict":
             return collections.defaultdict(*arguments)
         if name not in STD:

@@ -7,7 +7,16 @@ from matrix.registry import blobs, listings, manifests, routes
 from matrix.registry.access import Access
 from matrix.registry.content import UnknownContentError
 from matrix.registry.errors import Code, RegistryError
-from matrix.registry.messages import DisconnectedError, Receive, Request, Response, Scope, Send, is_full_disk
+from matrix.registry.messages import (
+    DisconnectedError,
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    is_full_disk,
+    is_too_much,
+)
 from matrix.registry.store import Store
 from matrix.registry.switches import RedirectBlobs, Switch
 
@@ -46,7 +55,10 @@ class Application:
         request = Request.of(scope, receive)
         with contextlib.suppress(DisconnectedError):
             response = await self.answer(request)
-            await response.send(request, send)
+            try:
+                await response.send(request, send)
+            except OSError as error:  # its file could not be opened
+                await _refusal(_limit(error)).send(request, send)
 
     async def answer(self, request: Request) -> Response:
         """Return the response, also where the request can't be served."""
@@ -57,9 +69,7 @@ class Application:
         except UnknownContentError as error:  # somebody removed a file
             response = _refusal(RegistryError(Code.BLOB_UNKNOWN, 404, error.digest))
         except OSError as error:
-            if not is_full_disk(error):
-                raise
-            response = _refusal(RegistryError(Code.BLOB_UPLOAD_INVALID, 507, "no space left in the registry's storage"))
+            response = _refusal(_limit(error))
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         with contextlib.suppress(RegistryError):
             route = routes.find(request.path)
@@ -86,6 +96,15 @@ class Application:
             allowed = ["HEAD", *methods] if "GET" in methods else methods
             raise RegistryError(Code.UNSUPPORTED, headers={"Allow": ", ".join(allowed)})
         return await endpoint(self.store, request, *route.parts)
+
+
+def _limit(error: OSError) -> RegistryError:
+    """Return what to answer where the machine has no more room; other errors are mistakes of ours, and raised."""
+    if is_full_disk(error):
+        return RegistryError(Code.BLOB_UPLOAD_INVALID, 507, "no space left in the registry's storage")
+    if is_too_much(error):
+        return RegistryError(Code.TOOMANYREQUESTS, detail="too many open files", headers={"Retry-After": "1"})
+    raise error
 
 
 def _refusal(error: RegistryError) -> Response:

@@ -28,7 +28,10 @@ def serve(store: Store, request: Request, digest: str) -> Response:
     }
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(304, headers)
-    part = grammar.parse_range(request.headers.get("range"), size)
+    wanted = request.headers.get("range") if request.method == "GET" else None
+    if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
+        wanted = None
+    part = grammar.parse_range(wanted, size)
     if part is None:
         return Response(200, headers, file=file, length=size)
     first, length = part

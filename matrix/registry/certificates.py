@@ -5,6 +5,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from matrix.errors import CaliperError
+
+
+class HostNameError(CaliperError):
+    """No certificate can be made for a name."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Say for which."""
+        super().__init__(f"no certificate can be made for {', '.join(names)}: one of them is no host name or address")
+
 
 @dataclass(frozen=True, slots=True)
 class Files:
@@ -16,11 +26,19 @@ class Files:
 
 
 def issue(folder: Path, names: Iterable[str]) -> Files:
-    """Write a certificate for these host names and addresses to ``folder``, with an authority that signed only it."""
+    """Write a certificate for these host names and addresses to ``folder``, with an authority that signed only it.
+
+    Raises:
+        HostNameError: one of them is neither.
+    """
     import trustme  # noqa: PLC0415 - 0.15 s that only registries with TLS need
 
     authority = trustme.CA(organization_name="caliper-matrix", organization_unit_name="registry for tests")
-    server = authority.issue_cert(*names)
+    names = tuple(names)
+    try:
+        server = authority.issue_cert(*names)
+    except ValueError as error:
+        raise HostNameError(names) from error
     files = Files(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     files.key.touch(mode=0o600)
     server.private_key_pem.write_to_path(files.key)

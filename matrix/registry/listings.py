@@ -9,7 +9,7 @@ from matrix.registry.store import Store
 
 
 async def tags(store: Store, request: Request, name: str) -> Response:
-    """Return tags in the order of their bytes, at most ``n`` of those after ``last``."""
+    """Return tags in order, whatever their case, at most ``n`` of those after ``last``."""
     found, link = page(request, store.state.tags(name, request.parameter("last")))
     return Response(
         200, {"Content-Type": "application/json"} | link, json.dumps({"name": name, "tags": found}).encode()

@@ -137,3 +137,8 @@ class Response:
 def is_full_disk(error: OSError) -> bool:
     """Whether the storage has no room for what was sent: disk full, over a quota, over the limit for a file."""
     return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def is_too_much(error: OSError) -> bool:
+    """Whether the process may open no more files for now."""
+    return error.errno in {errno.EMFILE, errno.ENFILE}

@@ -16,7 +16,7 @@ from matrix.errors import CaliperError
 from matrix.registry import certificates
 from matrix.registry.access import Access, Passwords
 from matrix.registry.application import Application
-from matrix.registry.store import Snapshot, Store
+from matrix.registry.store import Snapshot, StorageError, Store
 from matrix.registry.switches import RedirectBlobs
 from matrix.registry.switches import parse as parse_switches
 
@@ -97,6 +97,8 @@ class Registry:
 
         Raises:
             PortTakenError: the port can't be had.
+            StorageError: the storage folder can't be used.
+            HostNameError: no certificate can be made for one of the names.
         """
         with ExitStack() as stack:
             temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="caliper-registry-")))
@@ -148,9 +150,9 @@ class Registry:
 
     def save(self) -> None:
         """Bring a storage folder that is kept up to date; done by itself shortly after a change, and at `stop`."""
-        if self._storage is not None and self._saved != self.generation:
-            self._saved = self.generation
+        if self._storage is not None and self._saved != (generation := self.generation):
             self.store.save()
+            self._saved = generation
 
     def _run(self, stack: ExitStack, listeners: list[socket.socket], context: ssl.SSLContext | None) -> None:
         loop, stopping = asyncio.new_event_loop(), asyncio.Event()
@@ -181,7 +183,8 @@ class Registry:
             try:
                 await asyncio.wait_for(stopping.wait(), SAVING)
             except TimeoutError:
-                self.save()
+                with suppress(StorageError):  # a disk that is full now may have room later; at `stop` it is said
+                    self.save()
         _close(server)
         await asyncio.sleep(0)  # lets the connections notice
 

@@ -118,7 +118,7 @@ class State:
             return dict(self._repositories[name].manifests) if name in self._repositories else {}
 
     def tags(self, name: str, last: str | None) -> list[str]:
-        """Return the repository's tags after ``last``, sorted by their bytes."""
+        """Return the repository's tags after ``last``, in the specification's order: upper and lower case are one."""
         with self.lock:
             return _after(self._known(name).tags, last)
 
@@ -146,5 +146,9 @@ class State:
 
 
 def _after(entries: Iterable[str], last: str | None) -> list[str]:
-    ordered = sorted(entries)
-    return ordered if last is None else ordered[bisect.bisect_right(ordered, last) :]
+    ordered = sorted(entries, key=_place)
+    return ordered if last is None else ordered[bisect.bisect_right(ordered, _place(last), key=_place) :]
+
+
+def _place(entry: str) -> tuple[str, str]:
+    return entry.lower(), entry

@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import os
 import re
+import resource
+import shutil
 import socket
 import subprocess
 import sys
@@ -216,25 +219,40 @@ def test_hundreds_of_clients_in_the_middle_of_a_body(registry: Registry, client:
 
 
 @contextmanager
-def limited(folder: Path, largest: int) -> Iterator[Registry]:
-    """Yield the address of a registry in a process that can't write larger files than this."""
-    resource = pytest.importorskip("resource", reason="limits of a process need the module resource")
+def served(folder: Path) -> Iterator[tuple[Registry, int]]:
+    """Yield the address of a registry in a process of its own, whose limits can be set, and the process."""
     if not hasattr(resource, "prlimit"):
         pytest.skip("limits of another process can be set on Linux only")
     command = [sys.executable, "-m", "matrix", "registry", "--storage", str(folder)]
-
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, largest))
         address = Registry()
         address.port = int(process.stdout.readline().rpartition(":")[2])
-        yield address
+        yield address, process.pid
         process.terminate()
+
+
+def test_a_process_that_may_open_no_more_files_asks_for_patience(tmp_path: Path) -> None:
+    """What needs a file is answered 429, what needs none goes on, and afterwards all is as before."""
+    with served(tmp_path) as (registry, process), Client(registry) as client:
+        digest, location = client.push_blob("a", DATA), client.start("a")
+        before = resource.prlimit(process, resource.RLIMIT_NOFILE)
+        taken = {int(file.name) for file in Path(f"/proc/{process}/fd").iterdir()}
+        lowest = min(set(range(len(taken) + 1)) - taken)
+        resource.prlimit(process, resource.RLIMIT_NOFILE, (lowest, before[1]))
+        for method, url in (("GET", f"/v2/a/blobs/{digest}"), ("PUT", with_digest(location, DIGEST))):
+            reply = client(method, url, DATA if method == "PUT" else None)
+            assert (reply.status, reply.code, reply.headers["retry-after"]) == (429, "TOOMANYREQUESTS", "1")
+        assert client("HEAD", f"/v2/a/blobs/{digest}").status == 200
+        resource.prlimit(process, resource.RLIMIT_NOFILE, before)
+        assert client("GET", f"/v2/a/blobs/{digest}").body == DATA
+        assert client("PUT", with_digest(client.start("a"), DIGEST), DATA).status == 201
 
 
 def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
     """Blobs and manifests that do not fit are answered 507; what fits goes on working, and nothing is left over."""
-    with limited(tmp_path, 100_000) as registry, Client(registry) as client:
+    with served(tmp_path) as (registry, process), Client(registry) as client:
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (100_000, 100_000))
         small, large = bytes(1000), bytes(200_000)
         location = client.start("a")
         client("PATCH", location, small)
@@ -249,3 +267,31 @@ def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
         assert client("PUT", with_digest(location, digest_of(small)), b"").status == 201
         assert client("GET", f"/v2/a/blobs/{digest_of(small)}").body == small
         assert list((tmp_path / "unfinished").iterdir()) == []
+
+
+def test_a_disk_without_room_is_no_end(tmp_path: Path) -> None:
+    """On a file system of two megabytes what does not fit is answered 507, and what was there is served on and on."""
+    mount = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    if shutil.which("unshare") is None or subprocess.run([*mount, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here: unshare is not there, or not allowed")
+    script = 'mount -t tmpfs -o size=2m none "$0" && exec "$@"'
+    command = [*mount, script, str(tmp_path), sys.executable, "-m", "matrix", "registry", "--storage", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        registry = Registry()
+        registry.port = int(process.stdout.readline().rpartition(":")[2])
+        with Client(registry) as client:
+            digest = client.push_blob("a", DATA)
+            large = [os.urandom(1 << 20) for _ in range(3)]
+            urls = [f"/v2/a/blobs/uploads/?digest={digest_of(data)}" for data in large]
+            replies = [client("POST", url, data) for url, data in zip(urls, large, strict=True)]
+            assert [reply.status for reply in replies] == [201, 507, 507]
+            tags = [
+                client("PUT", f"/v2/a/manifests/{n}", large[0][:4096] + b"%d" % n, content_type="x/y")
+                for n in range(600)
+            ]
+            assert {reply.status for reply in tags} == {201, 507}
+            assert client("GET", f"/v2/a/blobs/{digest}").body == DATA
+        process.terminate()
+        assert process.communicate()[1].startswith(f"caliper-matrix: {tmp_path}: what it holds cannot be written down")
+        assert process.returncode == 2

@@ -220,6 +220,17 @@ def test_a_part_that_does_not_exist_is_refused(client: Client, asked: str) -> No
     assert (reply.status, reply.headers["content-range"]) == (416, "bytes */200")
 
 
+def test_a_range_is_for_what_the_client_has_begun(client: Client) -> None:
+    """HEAD has no part, and a part of something else than the client has is the whole."""
+    digest = client.push_blob("a", DATA)
+    url, asked = f"/v2/a/blobs/{digest}", {"Range": "bytes=1-9"}
+    whole = client("HEAD", url, headers=asked)
+    assert (whole.status, whole.headers["content-length"]) == (200, "200")
+    assert client("GET", url, headers=asked, if_range=whole.headers["etag"]).body == DATA[1:10]
+    other = client("GET", url, headers=asked, if_range='"of something else"')
+    assert (other.status, other.body) == (200, DATA)
+
+
 @pytest.mark.parametrize("asked", ["lines=1-2", "bytes=0-1,5-6"])
 def test_ranges_that_are_not_served_are_ignored(client: Client, asked: str) -> None:
     """Other units and several ranges at once get the whole blob."""

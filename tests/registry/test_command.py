@@ -97,6 +97,8 @@ def test_it_stops_cleanly(stop: signal.Signals) -> None:
         (["--auth", ":secret"], "--auth wants USER:PASSWORD"),
         (["--htpasswd", "no/such/file"], "htpasswd -Bc file USER"),
         (["--port", "99999"], "can't listen on 127.0.0.1:99999"),
+        (["--tls", "--name", "no name"], "one of them is no host name or address"),
+        (["--storage", __file__], "nothing can be kept there (Not a directory); name another folder with --storage"),
     ],
 )
 def test_what_can_not_be_done_is_one_line(capsys: pytest.CaptureFixture[str], options: list[str], problem: str) -> None:
@@ -104,6 +106,18 @@ def test_what_can_not_be_done_is_one_line(capsys: pytest.CaptureFixture[str], op
     assert main(["registry", *options]) == 2
     error = capsys.readouterr().err
     assert (problem in error, error.count("\n"), "secret" in error) == (True, 1, False)
+
+
+@pytest.mark.parametrize("left", ["", "{", "[]", '{"repositories": {"a": 1}}'])
+def test_a_folder_that_no_registry_left_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, left: str
+) -> None:
+    """A broken list of repositories is not taken for an empty one, and stays as it is."""
+    (tmp_path / "registry.json").write_text(left)
+    assert main(["registry", "--storage", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert ("registry.json cannot be read" in error, error.count("\n")) == (True, 1)
+    assert (tmp_path / "registry.json").read_text() == left
 
 
 def test_help_documents_every_switch(capsys: pytest.CaptureFixture[str]) -> None:

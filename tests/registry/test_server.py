@@ -14,7 +14,7 @@ import pytest
 from matrix.registry import Registry
 from matrix.registry.content import UnknownContentError
 from matrix.registry.server import PortTakenError
-from matrix.registry.store import Snapshot
+from matrix.registry.store import Snapshot, StorageError, Store
 
 from .client import OCI_MANIFEST, Client, digest_of, tls_context, with_digest
 
@@ -276,6 +276,36 @@ def test_a_storage_folder_is_written_while_the_registry_runs(tmp_path: Path) -> 
             assert time.monotonic() < deadline
             threading.Event().wait(0.01)
         assert "v1" in (tmp_path / "registry.json").read_text()
+
+
+def test_a_list_that_cannot_be_written_is_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry outlives a failure to keep its list, tries again, and says so where it still fails at the end."""
+    tried, save = threading.Semaphore(0), Store.save
+
+    def watched(store: Store) -> None:
+        try:
+            save(store)
+        finally:
+            tried.release()
+
+    monkeypatch.setattr(Store, "save", watched)
+    blocking = tmp_path / "registry.json"
+    with Registry(tmp_path) as registry, Client(registry) as client:
+        blocking.mkdir()  # nothing can take the place of a folder
+        client.push_manifest("a", "v1")
+        for _ in range(2):
+            assert tried.acquire(timeout=10)
+        blocking.rmdir()
+        assert tried.acquire(timeout=10)
+    assert "v1" in blocking.read_text()
+    registry = Registry(tmp_path).start()
+    with Client(registry) as client:
+        client.push_manifest("a", "v2")
+    blocking.unlink(missing_ok=True)
+    blocking.mkdir()
+    registry.store.state.changed()
+    with pytest.raises(StorageError, match="what it holds cannot be written down"):
+        registry.stop()
 
 
 def test_content_that_somebody_removed_is_unknown(registry: Registry, client: Client) -> None:

@@ -8,8 +8,8 @@ Json = Any
 
 # What the standard library's tempfile adds to a name, or makes a name of: eight characters of this alphabet.
 RANDOM = re.compile(r"[a-z0-9_]{8}(?=[./]|$)")
-# Where in the interpreter's own source, or in memory: ``(_ssl.c:1006)`` and ``at 0x7f1e…``.
-PLACE = re.compile(r"\b_?\w+\.c:\d+|\b0x[0-9a-f]{6,}\b")
+# Where in the interpreter's own source, or in memory: ``(_ssl.c:1006)``, ``at 0x7f1e…``, or ``id()`` of something.
+PLACE = re.compile(r"\b_?\w+\.c:\d+|\b0x[0-9a-f]{6,}\b|\b(?:1[34][0-9]{13}|9[345][0-9]{12})\b")
 # Folders of test runners have names of their own, which a trace keeps.
 KEPT = "{tmp}/pytest-of-"
 

@@ -22,9 +22,9 @@ from matrix.schema_values import (
 )
 
 STUB_KINDS = ("function", "generator", "coroutine", "asyncgen")
+LAST_LINE = 1 << 24
 # A content by its digest, or a definition by its kind and number.
 Name = str | tuple[str, int]
-MEMBERS = ("staticmethod", "classmethod", "property")
 
 
 class Checker:
@@ -178,7 +178,16 @@ class Checker:
         flags = dict.fromkeys(("varargs", "varkw", "constant"), bool)
         counts = dict.fromkeys(("posonly", "positional", "kwonly"), int)
         required = {"name": str, "kind": str, "names": list, **counts, **flags}
-        self.define(line, required, {"defaults": list, "kwdefaults": dict})
+        seen = {**dict.fromkeys(("module", "qualname"), str), **dict.fromkeys(("doc", "file"), object), "line": int}
+        parts = {"defaults": list, "kwdefaults": dict, "annotations": dict, "state": dict}
+        self.define(line, required, {**parts, **seen})
+        for part in ("doc", "file"):
+            if part in line:
+                self.named.text(f"the {part} of a stub", line[part])
+        if ident("the line of a stub", line.get("line", 1), 0) > LAST_LINE:
+            refuse("a stub in a line that no file has")
+        for part in ("annotations", "state"):
+            self.named.named(f"the {part} of a stub", line.get(part, {}), ARGUMENTS)
         one_of("the kind of a stub", line["kind"], STUB_KINDS)
         names = [name_of("a parameter", name) for name in line["names"]]
         if any(keyword.iskeyword(name) for name in names) or len(set(names)) != len(names):
@@ -196,16 +205,10 @@ class Checker:
 
     def class_(self, line: Json) -> None:
         """Check a class of the caller's."""
-        self.define(line, {"name": str, "bases": list, "body": dict})
-        for value in line["bases"]:
+        texts = dict.fromkeys(("name", "module", "qualname"), str)
+        self.define(line, {**texts, "bases": list, "body": dict}, {"metaclass": object})
+        for value in [*line["bases"], *line["body"].values(), line.get("metaclass")]:
             self.named.argument(value)
-        for value in line["body"].values():
-            if isinstance(value, dict) and "$member" in value:
-                fields("a member", value, {"$member": str, "of": object})
-                one_of("a member", value["$member"], MEMBERS)
-                self.named.value(value["of"], 0, ARGUMENTS)
-            else:
-                self.named.argument(value)
 
     def inst(self, line: Json) -> None:
         """Check an object of such a class."""

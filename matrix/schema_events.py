@@ -176,19 +176,32 @@ class Line(Values):
     def answer(self, entry: Json) -> None:
         """Check how a stub was called during a call, and what it did."""
         required = {"stub": int, "values": dict}
-        fields("a call of a stub", entry, required, {"events": list, "outcome": dict, "yields": list})
+        fields("a call of a stub", entry, required, {"id": int, "events": list, "outcome": dict, "yields": list})
         if ident("the number of a stub", entry["stub"], 0):  # 0 is a function that no value holds
             self.definitions.add(("stub", entry["stub"]))
+        if "id" in entry:
+            self.made.append((ident("the number of a call of a stub", entry["id"]), True))
+        # What its parts may name is no matter of what the call that it is in may.
+        seen, self.calls = self.calls, set()
         self.named("the arguments of a stub", entry["values"], ARGUMENTS)
+        self.scripted(entry)
+        for step in entry.get("yields", ()):
+            fields("a step of a stub", step, {"yield": object}, {"sent": object, "thrown": object, "events": list})
+            for part in step.keys() - {"events"}:
+                self.argument(step[part])
+            self.scripted(step)
+        if "outcome" in entry:
+            self.outcome(entry["outcome"], ARGUMENTS)
+        self.calls |= seen
+
+    def scripted(self, part: Json) -> None:
+        """Check what a stub did in turn."""
         outer, self.nested = self.nested, True
-        for event in entry.get("events", ()):
-            # What an inner call may name is no matter of what the outer one may.
+        for event in part.get("events", ()):
             seen, self.calls = self.calls, set()
             self.event(event, NESTED)
             self.calls |= seen
         self.nested = outer
-        for item in [*entry.get("yields", ()), *([entry["outcome"]] if "outcome" in entry else ())]:
-            self.outcome(item, ARGUMENTS)
 
     def outcome(self, outcome: Json, kinds: Kinds) -> None:
         """Check what a call gave."""
@@ -343,6 +356,14 @@ class Line(Values):
         self.argument(line["target"])
         self.argument(line.get("value"))
 
+    def hold(self, line: Json) -> None:
+        """Check what the caller changed in a collection of its own."""
+        fields("a hold", line, {"e": str, "inst": int}, {"added": list, "data": object})
+        self.definitions.add(("inst", ident("the number of a collection", line["inst"])))
+        if ("added" in line) == ("data" in line):
+            refuse("a hold must have one of added and data")
+        self.argument(line.get("added", line.get("data")))
+
     def service(self, line: Json) -> None:
         """Check a changed state of a service."""
         fields("a service", line, {"e": str, "name": str, "state": str})
@@ -387,6 +408,7 @@ NESTED: dict[str, EventCheck] = {
     "env": Line.env,
     "cwd": Line.cwd,
     "patch": Line.patch,
+    "hold": Line.hold,
     "service": Line.service,
 }
 EVENTS: dict[str, EventCheck] = {

@@ -8,9 +8,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from matrix.agent.making import MEMBERS
 from matrix.agent.values import SINGLETONS, STD
 
 Json = Any
+# Types of the standard library that are no constructor's alone.
+NAMED = ("exception", "defaultdict", "distribution", "TarInfo")
 LARGEST_ID = 1 << 53
 # A text that is shown to people, or becomes a path or a name.
 LONGEST_NAME = 4096
@@ -217,7 +220,7 @@ class Values:
         """Check an object of the standard library."""
         fields("a $std", value, {"$std": str, "args": list}, {"type": str})
         name = value["$std"]
-        if name not in STD and name not in SINGLETONS and name not in ("exception", "defaultdict", "TarInfo"):
+        if name not in STD and name not in SINGLETONS and name not in NAMED:
             refuse(f"the standard type {shown(name)} is not known")
         if ("type" in value) != (name == "exception"):
             refuse("only an exception has a type, and must have one")
@@ -303,6 +306,13 @@ class Values:
         fields(f"a {kind}", value, {kind: int})
         self.definitions.add((kind[1:], ident(f"a {kind}", value[kind])))
 
+    def of_member(self, value: Json, depth: int, kinds: "Kinds") -> None:
+        """Check a descriptor of a class body."""
+        fields("a $member", value, {"$member": str, "of": object}, {"fset": object, "fdel": object})
+        one_of("a $member", value["$member"], (*MEMBERS, "property"))
+        for part in ("of", "fset", "fdel"):
+            self.value(value.get(part), depth, kinds)
+
     def of_obj(self, value: Json, depth: int, kinds: "Kinds") -> None:
         """Check what an object of the subject's looks like."""
         fields("an $obj", value, {"$obj": str}, {"state": dict, "data": object, "name": (str, type(None))})
@@ -322,11 +332,11 @@ class Values:
 
     def raised(self, raised: Json, kinds: "Kinds", depth: int = 0) -> None:
         """Check an exception as data."""
-        made = {"value": object} if kinds is ARGUMENTS else {}
+        made = dict.fromkeys(("value", "cause", "context"), object) if kinds is ARGUMENTS else {}
         fields("an exception", raised, {"type": str, "mro": list, "args": list}, {"str": object, **made})
         for symbol in [raised["type"], *raised["mro"]]:
             name_of("the type of an exception", symbol, SYMBOL)
-        for item in (raised["args"], raised.get("str"), raised.get("value")):
+        for item in (raised["args"], *(raised.get(name) for name in ("str", "value", "cause", "context"))):
             self.value(item, depth, kinds)
 
 
@@ -351,6 +361,8 @@ DATA: Kinds = {
     "$ref": Values.of_ref,
     "$inst": Values.of_defined,
     "$mock": Values.of_defined,
+    "$stub": Values.of_defined,
+    "$class": Values.of_defined,
 }
 # What a replay makes again.
 ARGUMENTS: Kinds = {
@@ -361,8 +373,7 @@ ARGUMENTS: Kinds = {
     "$answer": Values.of_answer,
     "$file": Values.of_file,
     "$duck": Values.of_duck,
-    "$stub": Values.of_defined,
-    "$class": Values.of_defined,
+    "$member": Values.of_member,
 }
 # What is only compared.
 LOOKS: Kinds = {**DATA, "$obj": Values.of_obj, "$duck": Values.of_duck, "$exception": Values.of_exception}

@@ -47,13 +47,23 @@ class Trace:
     digest: str = ""
 
     def calls(self) -> Iterator[tuple[str, Event]]:
-        """Yield (test, call) of each call that the program made, in order."""
+        """Yield (test, call) of each call that the program made, in order; those of the caller's functions, before."""
         test = ""
         for event in self.events:
             if event["e"] == "test":
                 test = event["id"]
-            elif event["e"] == "call":
-                yield test, event
+            for inner in nested(event):
+                if inner["e"] == "call":
+                    yield test, inner
+
+
+def nested(event: Event) -> Iterator[Event]:
+    """Yield what happened in the scripts of stubs during an event, and the event itself."""
+    for entry in event.get("stubs", ()):
+        for part in [entry, *entry.get("yields", ())]:
+            for inner in part.get("events", ()):
+                yield from nested(inner)
+    yield event
 
 
 def write_trace(path: Path, header: Event, lines: list[Event]) -> None:

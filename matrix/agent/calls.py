@@ -25,7 +25,7 @@ def event(
     direct: bool,
 ) -> Dict[str, Json]:
     """Return the event of a call that begins in ``frame``, made at ``site`` in the frame ``outer``."""
-    found = Callee(snapshots, frame.f_code, definition, values, site, outer)
+    found = Callee(snapshots, frame, definition, values, site, outer)
     made: Dict[str, Json] = {
         "e": "call",
         "tier": "boundary",
@@ -64,14 +64,15 @@ class Callee:
     def __init__(
         self,
         snapshots: Any,
-        code: types.CodeType,
+        frame: types.FrameType,
         definition: probes.Definition,
         values: Tuple[Any, ...],
         site: callsite.Site,
         outer: Any,
     ) -> None:
         """Find out what kind of a call it is, and on what."""
-        self.snapshots, self.code, self.definition, self.site, self.outer = snapshots, code, definition, site, outer
+        self.frame, self.code = frame, frame.f_code
+        self.snapshots, self.definition, self.site, self.outer = snapshots, definition, site, outer
         self.values = dict(zip(definition.names, values))
         self.receiver: Any = MISSING
         self.name = definition.qualname.rpartition(".")[2]
@@ -79,7 +80,7 @@ class Callee:
             definition.kind, "function"
         )
         self.target = resolve(site.chain, outer) if site.chain else None
-        self.matched = self.target is not None and leads_to(self.target, code)
+        self.matched = self.target is not None and leads_to(self.target, self.code)
         self.dropped = 0
         self.find()
         self.function = self.row()
@@ -225,8 +226,9 @@ class Callee:
 
     def closure(self) -> Json:
         """Return how a function made by another call is reached: as its result."""
-        if self.matched or (self.target is not None and self.snapshots.known.get(self.target)):
-            return {"object": self.snapshots.argument(self.target)}
+        made = self.target if self.matched else self.snapshots.known.function(self.frame)
+        if made is not None:
+            return {"object": self.snapshots.argument(made)}
         return {"opaque": "a function inside of %s" % self.definition.function.partition(".<locals>")[0]}
 
     def spelled(self) -> Optional[str]:
@@ -401,6 +403,7 @@ def shape(function: types.FunctionType, encode: Any) -> Dict[str, Json]:
         "varkw": bool(flags & inspect.CO_VARKEYWORDS),
         "constant": is_constant(code, names),
     }
+    made["file"], made["line"] = encode(code.co_filename, 0), code.co_firstlineno
     if function.__defaults__:
         made["defaults"] = [encode(value, 0) for value in function.__defaults__]
     if function.__kwdefaults__:

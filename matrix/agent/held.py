@@ -71,8 +71,9 @@ class Trace:
             self.homes[event["id"]] = test
             for stub in event.get("stubs", []):
                 self.scripts.setdefault(stub["stub"], []).append(stub)
-                for inner in stub.get("events", []):
-                    self.note(inner, test)
+                for part in [stub, *stub.get("yields", [])]:
+                    for inner in part.get("events", []):
+                        self.note(inner, test)
 
     def name(self, call: int) -> str:
         """Return a call's function and number."""

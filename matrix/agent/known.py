@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+import types
 import weakref
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 Path = List[List[Any]]
 # Strings this short are shared by the interpreter, and equal ones are everywhere.
@@ -13,6 +15,7 @@ SHORT = 8
 DISTINCTIVE = 16
 MAX_PARTS = 300
 ATOMS = (bool, int, float, type(None))
+PLAIN = (*ATOMS, str, bytes, list, dict, tuple, set, frozenset)
 
 
 class Entry:
@@ -90,6 +93,17 @@ class Known:
                 break
             self.put(part, call, path, None)
 
+    def hand(self, obj: Any, call: int, key: Any, is_own: Callable[[Any], bool]) -> None:
+        """Remember what a function of the caller's was handed: ``key`` is the parameter, or how often it had yielded.
+
+        What is the caller's own (``is_own``) came from the caller, and is plain data by its value.
+        """
+        for part, path in [(obj, []), *itertools.islice(parts(obj, [], 0), MAX_PARTS)]:
+            if type(part) not in PLAIN and not is_own(part):
+                self.put(part, call, [["k", key], *path], None)
+                if hasattr(part, "__dict__") and not isinstance(part, type):
+                    self.roots.setdefault(id(part), self.entries[id(part)])
+
     def put(self, obj: Any, call: int, path: Path, seen: Any) -> None:
         """Remember one object."""
         if type(obj) is str:
@@ -108,12 +122,34 @@ class Known:
         entry = self.entries.get(id(obj))
         return entry if entry is not None and entry.hold() is obj else None
 
+    def function(self, frame: types.FrameType) -> Optional[types.FunctionType]:
+        """Return the function that an earlier call gave and that runs in ``frame``: its code and its closure tell."""
+        inner = frame.f_code.co_freevars
+        for entry in reversed(list(self.entries.values())):
+            made = entry.hold()
+            if type(made) is types.FunctionType and made.__code__ is frame.f_code:
+                cells = zip(inner, made.__closure__ or ())
+                if all(content(cell) is frame.f_locals.get(name, EMPTY) for name, cell in cells):
+                    return made
+        return None
+
     def inside(self, text: str) -> Optional[Tuple[str, int, Path]]:
         """Return a known text that stands inside ``text``, with where it came from."""
         for known, (call, path) in self.texts.items():
             if known in text and known != text:
                 return known, call, path
         return None
+
+
+EMPTY = object()
+
+
+def content(cell: Any) -> Any:
+    """Return what a cell of a closure holds, ``EMPTY`` where nothing yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return EMPTY
 
 
 def parts(obj: Any, path: Path, depth: int) -> Iterator[Tuple[Any, Path]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import keyword
 import sys
 from typing import Any, Callable, Dict, List, Tuple
@@ -223,7 +225,12 @@ class Makers:
 
     def make_stub(self, decoder: Decoder, value: Json) -> Any:
         """Return a function that plays back what the caller's did."""
-        return self.once("stub", value["$stub"], lambda definition: synthesize(definition, self.player, decoder))
+        number = value["$stub"]
+        is_new = ("stub", number) not in self.made
+        function = self.once("stub", number, lambda definition: synthesize(definition, self.player, decoder))
+        if is_new:
+            finish(function, self.player.definitions["stub", number], decoder)
+        return function
 
     def make_class(self, decoder: Decoder, value: Json) -> Any:
         """Return a class of the caller's."""
@@ -231,22 +238,23 @@ class Makers:
 
     def new_class(self, decoder: Decoder, definition: Json) -> Any:
         """Make a class from its definition."""
+        import types
+
         bases = tuple(decoder.decode(base) for base in definition["bases"])
-        body = {name: self.member(decoder, item) for name, item in definition["body"].items()}
+        body = {name: decoder.decode(item) for name, item in definition["body"].items()}
         slots = body.get("__slots__", ())
         for name in [slots] if isinstance(slots, str) else slots:
             body.pop(name, None)
-        import types
+        body.update(__module__=definition["module"], __qualname__=definition["qualname"])
+        options = {"metaclass": decoder.decode(definition["metaclass"])} if "metaclass" in definition else {}
+        return types.new_class(definition["name"], bases, options, lambda namespace: fill(namespace, body))
 
-        return types.new_class(definition["name"], bases, {}, lambda namespace: namespace.update(body))
-
-    def member(self, decoder: Decoder, value: Json) -> Any:
-        """Return what a class body holds."""
-        if isinstance(value, dict) and "$member" in value:
-            return {"staticmethod": staticmethod, "classmethod": classmethod, "property": property}[value["$member"]](
-                decoder.decode(value["of"])
-            )
-        return decoder.decode(value)
+    def make_member(self, decoder: Decoder, value: Json) -> Any:
+        """Return a descriptor of a class body."""
+        of = decoder.decode(value["of"])
+        if value["$member"] == "property":
+            return property(of, *[decoder.decode(value.get(part)) for part in ("fset", "fdel")])
+        return MEMBERS[value["$member"]](of)
 
     def make_inst(self, decoder: Decoder, value: Json) -> Any:
         """Return an instance of a class of the caller's, with its state."""
@@ -256,16 +264,21 @@ class Makers:
 
     def new_instance(self, decoder: Decoder, definition: Json, number: int) -> Any:
         """Make an instance from its definition."""
+        import types
+
         kind = decoder.decode(definition["class"])
-        data = [decoder.decode(definition["data"])] if "data" in definition else []
-        made = kind.__new__(kind, *(data if not isinstance(data and data[0], (dict, list)) else []))
-        if data and isinstance(data[0], dict):
-            dict.update(made, data[0])
-        elif data and isinstance(data[0], list):
-            list.extend(made, data[0])
+        data = decoder.decode(definition["data"]) if "data" in definition else None
+        if kind is types.ModuleType:
+            made: Any = kind(data)
+        else:
+            made = blank(kind, data)
         self.made["inst", number] = made
+        self.identities[id(made)] = {"$inst": number}
         for name, item in definition["state"].items():
-            object.__setattr__(made, name, decoder.decode(item))
+            if isinstance(made, types.ModuleType):
+                setattr(made, name, decoder.decode(item))
+            else:
+                object.__setattr__(made, name, decoder.decode(item))
         return made
 
     def make_mock(self, decoder: Decoder, value: Json) -> Any:
@@ -281,6 +294,31 @@ class Duck:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         raise Unreplayable("%s.%s of another package" % (type(self).__name__, name))
+
+
+def fill(namespace: Any, body: Dict[str, Any]) -> None:
+    """Set what a class body sets, one by one: the namespace of an enumeration looks at each."""
+    for name, value in body.items():
+        namespace[name] = value
+
+
+MEMBERS: Dict[str, Any] = {
+    "staticmethod": staticmethod,
+    "classmethod": classmethod,
+    "cached_property": functools.cached_property,
+}
+
+
+def blank(kind: Any, data: Any) -> Any:
+    """Return an object of a class with what it holds as data, but without state: no constructor is called."""
+    native = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    if isinstance(data, (dict, list, set)):
+        made = native.__new__(kind)
+        native.__init__(made, data)
+        return made
+    if issubclass(kind, BaseException):
+        return native.__new__(kind, *(data or ()))
+    return native.__new__(kind) if data is None else native.__new__(kind, data)
 
 
 class Answer:
@@ -378,6 +416,8 @@ DATA_MODULES = {
     "numbers", "operator", "pathlib", "re", "string", "textwrap", "time", "types",
     "typing", "unittest.mock", "uuid", "warnings", "zoneinfo",
 }  # fmt: skip
+# Classes of other modules that are as harmless.
+DATA_TYPES = {"os:PathLike"}
 UNSAFE = {
     "eval",
     "exec",
@@ -399,6 +439,8 @@ def allowed(module: str, name: str, imports: Any) -> bool:
     """Say whether a trace may name ``module:name``: a data type, or a module that the suite imports and patches."""
     if module == "builtins":
         return name not in UNSAFE
+    if "%s:%s" % (module, name) in DATA_TYPES:
+        return True
     return module in DATA_MODULES or (not name and module in imports)
 
 
@@ -410,7 +452,7 @@ def synthesize(definition: Json, player: Any, decoder: Decoder) -> Any:
     """
     names: List[str] = definition["names"]
     name = definition["name"] if definition["name"] != "<lambda>" else "lambda_"
-    for identifier in [name, *names]:
+    for identifier in [name, *names]:  # it goes into the text
         if not identifier.isidentifier() or keyword.iskeyword(identifier):
             raise BadValue("%r is no identifier" % identifier)
     defaults = [decoder.decode(value) for value in definition.get("defaults", [])]
@@ -422,22 +464,31 @@ def synthesize(definition: Json, player: Any, decoder: Decoder) -> Any:
     )
     kwdefaults = {key: decoder.decode(value) for key, value in definition.get("kwdefaults", {}).items()}
     space: Dict[str, Any] = {
-        "__name__": "caller",
-        "_play": player.play,
+        "__name__": definition.get("module") or "caller",
+        "_play": player.playback.play,
         "_stub": definition["id"],
         "_d": defaults,
         "_k": kwdefaults,
     }
-    exec(compile(source, "<stub>", "exec"), space)  # only checked identifiers were put into the text
+    tree = ast.increment_lineno(ast.parse(source), definition.get("line", 1) - 1)
+    # Only checked identifiers were put into the text.
+    exec(compile(tree, decoder.decode(definition.get("file", "<stub>")), "exec", dont_inherit=True), space)
     function = space[name]
-    function.__name__ = function.__qualname__ = definition["name"]
+    function.__name__, function.__qualname__ = definition["name"], definition.get("qualname", definition["name"])
+    function.__doc__ = decoder.decode(definition.get("doc"))
     return function
+
+
+def finish(function: Any, definition: Json, decoder: Decoder) -> None:
+    """Give a stub its annotations and attributes: they may lead back to it."""
+    function.__annotations__ = {key: decoder.decode(value) for key, value in definition.get("annotations", {}).items()}
+    vars(function).update((key, decoder.decode(value)) for key, value in definition.get("state", {}).items())
 
 
 BODIES = {
     "function": "return _play(_stub, {%s})",
     "coroutine": "return _play(_stub, {%s})",
-    "generator": "yield from _play(_stub, {%s})",
+    "generator": "return (yield from _play(_stub, {%s}))",
     "asyncgen": "for item in _play(_stub, {%s}): yield item",
 }
 
@@ -463,9 +514,19 @@ def parameters(definition: Json, defaulted: int) -> str:
     return ", ".join(made + (["**" + rest[0]] if definition["varkw"] else []))
 
 
-def exception_of(value: Json, decoder: Decoder) -> BaseException:
-    """Return the exception that a stub raised."""
-    raised = value["raise"]
+def exception_of(raised: Json, decoder: Decoder) -> BaseException:
+    """Return the exception that a stub raised, with those that it came from."""
+    made = raised_by(raised, decoder)
+    for name in ("context", "cause"):
+        if name in raised and "$opaque" not in canonical(raised[name]):
+            linked = decoder.decode(raised[name])
+            if isinstance(linked, BaseException) and linked is not made:
+                setattr(made, "__%s__" % name, linked)
+    return made
+
+
+def raised_by(raised: Json, decoder: Decoder) -> BaseException:
+    """Return an exception of a recorded type and with its arguments, or the very one that is still there."""
     if "value" in raised and "$opaque" not in canonical(raised["value"]):
         made = decoder.decode(raised["value"])
         if isinstance(made, BaseException):

@@ -39,6 +39,7 @@ class Token:
         "script",
         "services",
         "sink",
+        "step",
         "suspended",
         "yielded",
     )
@@ -54,6 +55,7 @@ class Token:
         self.before: Dict[str, Any] = {}  # files that changed during the call, as they were before it
         self.services: Dict[str, str] = {}
         self.suspended = False  # at a yield, and nothing was heard of it since
+        self.step: Dict[str, Json] = event  # of a stub: what is under way, the call or one of its yields
 
     def net(self, entries: Dict[str, Any]) -> Dict[str, Any]:
         """Return what changed in the files since the call began."""
@@ -580,8 +582,8 @@ class Recorder:
             self.finish_inner(token, how, value)
             return
         if token.script is not None:
+            self.pause(token)
             token.event["outcome"] = self.snapshots.outcome(how, value, for_replay=True)
-            token.event["events"] = token.script
             return
         ident = token.event["id"]
         if token.yielded:
@@ -615,7 +617,10 @@ class Recorder:
     def yields(self, token: Token, value: Any) -> None:
         """Note what a generator yields: the first time as the outcome of its call."""
         if token.script is not None:
-            token.event.setdefault("yields", []).append(self.snapshots.outcome("yield", value, for_replay=True))
+            self.pause(token)
+            token.step = self.snapshots.outcome("yield", value, for_replay=True)
+            token.event.setdefault("yields", []).append(token.step)
+            token.suspended = True
             return
         self.finish(token, "yield", value)
         token.yielded = token.suspended = True
@@ -623,7 +628,10 @@ class Recorder:
     def resumes(self, token: Token, value: Any) -> None:
         """Note what was sent, and what the caller changed meanwhile."""
         token.suspended = False
-        if token.script is None and not token.inner:
+        if token.script is not None:
+            self.holds([])
+            self.handed(token, "sent", value)
+        elif not token.inner:
             self.changes(token.sink)
             if value is not None:
                 token.event["sent"] = self.snapshots.argument(value)
@@ -631,8 +639,25 @@ class Recorder:
     def thrown(self, token: Token, error: Optional[BaseException]) -> None:
         """Note what was thrown into a generator that was suspended."""
         if token.suspended and error is not None and not isinstance(error, GeneratorExit):
-            token.event["thrown"] = self.snapshots.argument(error)
+            if token.script is not None:
+                self.handed(token, "thrown", error)
+            else:
+                token.event["thrown"] = self.snapshots.argument(error)
         token.suspended = False
+
+    def pause(self, token: Token) -> None:
+        """Note what a stub did since it began, or went on."""
+        self.holds(token.script if token.script is not None else [])
+        if token.script:
+            token.step["events"] = token.script
+            token.script = []
+
+    def handed(self, token: Token, how: str, value: Any) -> None:
+        """Note what a stub that was suspended is handed: what it does with that names it by the stub's own call."""
+        if value is None:
+            return
+        token.step[how] = self.snapshots.argument(value)
+        self.known.hand(value, token.event["id"], len(token.event["yields"]), self.snapshots.is_own)
 
     def unwind(self, error: BaseException, frame: types.FrameType) -> None:
         """End the lambdas that ``error`` came through: they have no handler of their own."""
@@ -648,7 +673,7 @@ class Recorder:
         self, frame: types.FrameType, caller: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]
     ) -> None:
         """Begin a call from the subject to a function of the caller's."""
-        stub = self.snapshots.stub_of(frame.f_code)
+        stub = self.snapshots.own.stub_of(frame.f_code)
         above: Optional[types.FrameType] = caller
         while above is not None:
             token = self.tokens.get(id(above))
@@ -656,6 +681,11 @@ class Recorder:
                 event = {"stub": stub, "values": self.snapshots.bound(definition, values)}
                 token.event.setdefault("stubs", []).append(event)
                 if not token.inner:
+                    self.holds([])
+                    self.calls += 1
+                    event["id"] = self.calls
+                    for name, value in zip(definition.names, values):
+                        self.known.hand(value, self.calls, name, self.snapshots.is_own)
                     inner = Token(definition, event, [])
                     inner.script = []
                     self.tokens[id(frame)] = inner
@@ -708,6 +738,12 @@ class Recorder:
             sink.append(event)  # noqa: PERF402 # making an event may put others before it
         for name in self.services.changed():
             sink.append({"e": "service", "name": name, "state": self.state(name)})  # noqa: PERF401 # as above
+        self.holds(sink)
+
+    def holds(self, sink: List[Json]) -> None:
+        """Note what the caller changed in the collections that keep who they are."""
+        for event in self.snapshots.own.changes():
+            sink.append(event)  # noqa: PERF402 # making an event may put others before it
 
     def effects(self, event: Dict[str, Json], token: Token) -> None:
         """Note what a call changed."""
@@ -727,11 +763,12 @@ class Recorder:
             self.cwd = cwd
             effects["cwd"] = self.snapshots.argument(cwd)
         self.watch.refresh()
+        self.holds([])  # what the subject did to them it will do again
         for name in self.services.changed():
             token.services[name] = self.state(name)
         if token.services:
             effects["services"] = dict(token.services)
-        mocks = self.snapshots.mock_calls()
+        mocks = self.snapshots.own.mock_calls()
         if mocks:
             event["mocks"] = mocks
         if effects:
@@ -755,6 +792,7 @@ class Recorder:
             if event["e"] == "read":
                 self.read(self.sink(frame), [event])
             else:
+                self.holds(self.sink(frame))
                 self.sink(frame).append(event)
 
 

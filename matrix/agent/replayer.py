@@ -8,13 +8,14 @@ import inspect
 import os
 import re
 import sys
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from . import making, snapshot, world
 from .driving import Failure, Synchronous, bind, drive
 from .evaluate import evaluate, function_named
 from .held import remember
 from .making import Absent, Blocked, Broken, Makers, Missing, Stop, Unreplayable, first_line
+from .playback import Playback
 from .values import BadValue, Decoder, Encoder, Json, Templates, canonical
 
 MISSING = object()
@@ -57,8 +58,7 @@ class Replayer:
         self.clocks: Dict[int, float] = {}
         self.watched: Dict[str, Any] = {}  # arguments of the call at hand that its caller reads again
         self.quiet = False  # while what another test did is done again
-        self.scripts: List[Dict[str, Any]] = []
-        self.played: List[int] = []
+        self.playback = Playback(self)
 
     # Values
 
@@ -77,6 +77,10 @@ class Replayer:
             return snapshot.path_of(held.value, path)
         except (LookupError, AttributeError, TypeError):
             raise Absent(call, "%s gave nothing at %s" % (self.trace.name(call), show(path))) from None
+
+    def hold(self, ident: int, value: Any) -> None:
+        """Let references find what a stub is handed."""
+        self.results[ident] = Result(value)
 
     def decode(self, value: Json) -> Any:
         """Return the object of a value."""
@@ -140,6 +144,17 @@ class Replayer:
     def restore(self, name: str, digest: Optional[str]) -> None:
         """Ask for a service's recorded state; without a digest, the one that it began with."""
         self.ask({"do": "restore", "name": name, "state": digest})
+
+    def on_hold(self, event: Dict[str, Any]) -> None:
+        """Change a collection of the caller's as the caller did."""
+        with contextlib.suppress(Stop):
+            target = self.decode({"$inst": event["inst"]})
+            if "added" in event:
+                target.extend(self.decode(event["added"]))
+                return
+            data = self.decode(event["data"])
+            target.clear()
+            (target.extend if isinstance(target, list) else target.update)(data)
 
     def on_patch(self, event: Dict[str, Any]) -> None:
         """Set, delete or put back an attribute; a target that is not there is left alone, as it cannot matter."""
@@ -314,9 +329,11 @@ class Replayer:
         watched = {name: (value, canonical(self.look(value))) for name, value in self.watched.items()}
         if self.files.dirty:
             self.files.scan()
-        with self.script(event):
+        with self.playback.during(event) as played:
             result = self.invoke(event, function, args, kwargs)
         self.watched = {name: value for name, (value, _) in watched.items()}  # what stubs called had their own
+        if played:
+            made["stubs"] = played
         self.results[event["id"]] = result
         self.after(event, result, made, before, mocks)
         looks = {name: self.look(value) for name, value in self.watched.items()}
@@ -428,7 +445,7 @@ class Replayer:
             raise Failure("unreplayable", str(error)) from None
         except Stop as error:
             raise Failure("blocked", str(error), getattr(error, "call", 0)) from None
-        except (KeyboardInterrupt, MemoryError):
+        except MemoryError:
             raise
         except BaseException as error:
             return Result(error=error)
@@ -461,7 +478,10 @@ class Replayer:
         made: Dict[str, Json] = {"call": event["call"], "next": event.get("n")}
         before = dict(os.environ)
         try:
-            made["outcome"] = self.advance(event, held)
+            with self.playback.during(event) as played:
+                made["outcome"] = self.advance(event, held)
+            if played:
+                made["stubs"] = played
         except Stop as error:
             made.update(verdict="unreplayable", detail=str(error))
         except BaseException as error:
@@ -508,8 +528,6 @@ class Replayer:
         else:
             made["outcome"] = {how: self.outcome(result.value, recorded.get(how))}
         self.effects(made, before)
-        if self.played:
-            made["stubs"] = self.played
         called = [
             {"mock": number, "name": c[0], "args": self.look(list(c[1])), "kwargs": self.look(dict(c[2]))}
             for number, count in mocks.items()
@@ -596,59 +614,6 @@ class Replayer:
         recorded = event["outcome"].get("return", MISSING)
         if recorded is not MISSING and is_plain(recorded):
             result.value = self.decode(recorded)
-
-    # Stubs
-
-    @contextlib.contextmanager
-    def script(self, event: Dict[str, Any]) -> Iterator[None]:
-        """Let stubs answer as they did during a call."""
-        outer = self.played
-        self.played = []
-        self.scripts.append({"left": list(event.get("stubs", [])), "all": event.get("stubs", [])})
-        try:
-            yield
-        finally:
-            self.scripts.pop()
-            mine, self.played = self.played, outer
-            self.played = mine if not self.scripts else outer
-
-    def play(self, stub: int, values: Dict[str, Any]) -> Any:
-        """Answer a call of a stub by the recording, or raise Unreplayable."""
-        self.played.append(stub)
-        entry = self.entry(stub, values)
-        for event in entry.get("events", []):
-            self.run(event)
-        outcome = entry.get("outcome", {})
-        if "yields" in entry:
-            return [self.decode(item["yield"]) for item in entry["yields"]]
-        if "raise" in outcome:
-            raise making.exception_of(outcome, self.decoder)
-        return self.decode(outcome.get("return"))
-
-    def entry(self, stub: int, values: Dict[str, Any]) -> Dict[str, Any]:
-        """Return the recorded call of a stub that fits."""
-        definition = self.definitions["stub", stub]
-        script: Dict[str, List[Dict[str, Any]]] = self.scripts[-1] if self.scripts else {"left": [], "all": []}
-        for index, entry in enumerate(script["left"]):
-            if entry["stub"] == stub and (definition["constant"] or self.fits(entry, values)):
-                return script["left"].pop(index)
-        recorded: List[Dict[str, Any]] = self.trace.scripts.get(stub, [])
-        others = [entry for entry in recorded if definition["constant"] or self.fits(entry, values)]
-        if not others:
-            raise Unreplayable("%s was asked for something that the recording does not hold" % definition["name"])
-        return others[0]
-
-    def fits(self, entry: Dict[str, Any], values: Dict[str, Any]) -> bool:
-        """Say whether a stub is asked what it was asked in a recorded call."""
-        for name, value in entry["values"].items():
-            if name in ("self", "cls"):
-                continue
-            try:
-                if canonical(self.look(self.decode(value))) != canonical(self.look(values.get(name))):
-                    return False
-            except Stop:
-                continue
-        return True
 
     def mock_counts(self) -> Dict[int, int]:
         """Return how often each mock was called by now."""

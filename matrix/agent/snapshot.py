@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import sys
 import types
-import weakref
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import calls, probes
 from .inline import Inline
 from .known import Known, Path, is_answer
+from .own import HELD, Own
 from .values import Encoder, Json, canonical, find_symbol, resolves, sha256, symbol_of
 
 # The state of an object that is not ours is stored this deep: enough to compare it, not to rebuild it.
@@ -25,12 +26,7 @@ class Snapshots:
         self.recorder = recorder
         self.known: Known = recorder.known
         self.stored: Dict[str, bool] = {}
-        self.stubs: Dict[int, Tuple[Any, int]] = {}
-        self.codes: Dict[types.CodeType, int] = {}
-        self.classes: Dict[type, int] = {}
-        self.ducks: Dict[int, Tuple[Any, int]] = {}
-        self.mocks: Dict[int, Tuple[Any, int, int]] = {}
-        self.numbers = 0
+        self.own = Own(self)
         self.inline = Inline(self)
 
     # Storing
@@ -52,15 +48,6 @@ class Snapshots:
         for data in blobs.values():
             self.store(data)
         return value
-
-    def inside(self, obj: Any, depth: int) -> Json:
-        """Return a value in a definition: that stands by itself, so that no cycle may lead out of it."""
-        return self.encode(obj, self.make, depth + 1)
-
-    def number(self) -> int:
-        """Return the next number of a stub, a class or a duck."""
-        self.numbers += 1
-        return self.numbers
 
     # Arguments: what a replay must be able to make again
 
@@ -84,21 +71,29 @@ class Snapshots:
         found = self.inline.make(encoder, obj, depth) if self.inline.on else self.reference(encoder, obj, depth)
         if found is not None:
             return found
+        if type(obj) in HELD and self.own.find(self.own.objects, obj) is not None:
+            return self.own.anonymous(obj)
         if isinstance(obj, (list, tuple, dict)) and type(obj) in (list, tuple, dict):
             return self.with_texts(encoder, obj, depth)
-        if isinstance(obj, types.MethodType) and not isinstance(obj.__self__, types.ModuleType):
-            return {"$bound": obj.__name__, "on": encoder.encode(obj.__self__, depth + 1)}
+        if isinstance(obj, (types.MethodType, types.BuiltinMethodType)):
+            return self.method(encoder, obj, depth)
         if isinstance(obj, types.FunctionType):
             return self.function(encoder, obj, depth)
         if isinstance(obj, type):
-            return self.type_(encoder, obj, depth)
+            return self.type_(obj, depth)
+        return self.object(encoder, obj, depth)
+
+    def object(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
+        """Return the value of an object that is neither a collection, nor a function or class."""
         if type(obj).__module__ == "unittest.mock" and hasattr(type(obj), "assert_called"):
-            return self.mock(obj)
+            return self.own.mock(obj)
         if self.is_suites(type(obj)):
-            return self.instance(encoder, obj, depth)
+            return self.own.instance(obj, depth)
         if self.is_subjects(type(obj)):
             return self.of_subject(encoder, obj, depth)
-        return None
+        if type(obj) is types.ModuleType and (self.home_of(obj.__name__) == 2 or obj.__spec__ is None):
+            return self.own.module(obj, depth)
+        return self.own.anonymous(obj) if type(obj) is object else self.own.member(obj, depth)
 
     def with_texts(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
         """Return a collection whose texts may have come from earlier results, or None where none did."""
@@ -150,8 +145,10 @@ class Snapshots:
     def home(self, kind: Any) -> int:
         """Return whose a class or function is: 0 another's, 1 the subject's, 2 the suite's."""
         name = getattr(kind, "__module__", None)
-        if not isinstance(name, str):
-            return 0
+        return self.home_of(name) if isinstance(name, str) else 0
+
+    def home_of(self, name: str) -> int:
+        """Return whose a module is."""
         module = sys.modules.get(name)
         path = getattr(module, "__file__", None) or ""
         kinds: Dict[str, int] = self.recorder.kinds
@@ -167,108 +164,41 @@ class Snapshots:
         """Say whether a class or function is the caller's."""
         return self.home(kind) == 2
 
-    # The caller's own functions, classes and objects
+    def is_own(self, obj: Any) -> bool:
+        """Say whether an object is the caller's own: it or its class was defined there, or it is a mock."""
+        if isinstance(obj, (type, types.FunctionType)):
+            return self.is_suites(obj)
+        return self.is_suites(type(obj)) or type(obj).__module__ == "unittest.mock"
+
+    # Functions, classes, and objects of the subject's
 
     def function(self, encoder: Encoder, obj: types.FunctionType, depth: int) -> Optional[Json]:
         """Return a symbol of a function, or a stub for one of the caller's."""
         if self.is_suites(obj):
-            return {"$stub": self.stub(encoder, obj)}
+            return self.own.stub(obj)
         symbol = symbol_of(obj)
         if symbol and resolves(symbol, obj):
             return {"$symbol": symbol}
         return self.in_modules(obj) if self.is_subjects(obj) else None
 
-    def stub(self, encoder: Encoder, obj: types.FunctionType) -> int:
-        """Define the stub of a function once, and return its number."""
-        known = self.stubs.get(id(obj))
-        if known is not None and known[0]() is obj:
-            return known[1]
-        number = self.number()
-        self.stubs[id(obj)] = (holding(obj), number)
-        self.codes[obj.__code__] = number
-        self.recorder.top.append({"def": "stub", "id": number, **calls.shape(obj, self.inside)})
-        return number
-
-    def stub_of(self, code: types.CodeType) -> int:
-        """Return the number of the stub that runs ``code``; 0 for a function that no value holds."""
-        return self.codes.get(code, 0)
-
-    def type_(self, encoder: Encoder, obj: type, depth: int) -> Optional[Json]:
+    def type_(self, obj: type, depth: int) -> Optional[Json]:
         """Return a symbol of a class, or a definition of one of the caller's."""
-        if not self.is_suites(obj):
-            symbol = symbol_of(obj)
-            return {"$symbol": symbol} if symbol and resolves(symbol, obj) else self.in_modules(obj)
-        number = self.classes.get(obj)
-        if number is None:
-            number = self.classes[obj] = self.number()
-            body: Dict[str, Json] = {}
-            for name, item in vars(obj).items():
-                if name in (
-                    "__dict__",
-                    "__weakref__",
-                    "__module__",
-                    "__doc__",
-                    "__firstlineno__",
-                    "__static_attributes__",
-                ):
-                    continue
-                body[name] = self.member(item, depth)
-            bases = [self.inside(base, depth) for base in obj.__bases__]
-            self.recorder.top.append({"def": "class", "id": number, "name": obj.__name__, "bases": bases, "body": body})
-        return {"$class": number}
+        if self.is_suites(obj):
+            return self.own.class_(obj, depth)
+        symbol = symbol_of(obj)
+        return {"$symbol": symbol} if symbol and resolves(symbol, obj) else self.in_modules(obj)
 
-    def member(self, item: Any, depth: int) -> Json:
-        """Return the value of what a class body holds."""
-        if isinstance(item, (staticmethod, classmethod)):
-            return {"$member": type(item).__name__, "of": self.inside(item.__func__, depth)}
-        if isinstance(item, property):
-            return {"$member": "property", "of": self.inside(item.fget, depth)}
-        return self.inside(item, depth)
-
-    def instance(self, encoder: Encoder, obj: Any, depth: int) -> Json:
-        """Return an instance of a class of the caller's, with its state."""
-        known = self.ducks.get(id(obj))
-        if known is not None and known[0]() is obj:
-            return {"$inst": known[1]}
-        number = self.number()
-        self.ducks[id(obj)] = (holding(obj), number)
-        state = {name: self.inside(item, depth) for name, item in list(getattr(obj, "__dict__", {}).items())}
-        class_ = self.inside(type(obj), depth)
-        made: Dict[str, Json] = {"def": "inst", "id": number, "class": class_, "state": state}
-        base: Any
-        for base in (dict, list, str, int, tuple):
-            if isinstance(obj, base):
-                made["data"] = self.inside(base(obj), depth)
-        self.recorder.top.append(made)
-        return {"$inst": number}
-
-    def mock(self, obj: Any) -> Optional[Json]:
-        """Return one of ``unittest.mock``'s objects: it is made again by the standard library itself."""
-        known = self.mocks.get(id(obj))
-        if known is None:
-            number = self.number()
-            self.mocks[id(obj)] = (obj, number, len(obj.mock_calls))
-            state = {}
-            for name in ("return_value", "side_effect"):
-                value = obj.__dict__.get("_mock_" + name, None)
-                if value is not None and type(value).__module__ != "unittest.mock":
-                    state[name] = self.argument(value)
-            self.recorder.top.append({"def": "mock", "id": number, "class": type(obj).__name__, "state": state})
-            return {"$mock": number}
-        return {"$mock": known[1]}
-
-    def mock_calls(self) -> List[Json]:
-        """Return the calls of mocks since this was last asked."""
-        made: List[Json] = []
-        for key, (obj, number, count) in list(self.mocks.items()):
-            new = obj.mock_calls[count:]
-            if new:
-                self.mocks[key] = (obj, number, count + len(new))
-                made += [
-                    {"mock": number, "name": c[0], "args": self.state(list(c[1])), "kwargs": self.state(dict(c[2]))}
-                    for c in new
-                ]
-        return made
+    def method(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
+        """Return a method of an object, a built-in one too: where it is a collection's, that keeps who it is."""
+        on = obj.__self__
+        if on is None or isinstance(on, types.ModuleType):
+            return None
+        if isinstance(obj, types.MethodType) and isinstance(obj.__func__, types.FunctionType):
+            found = inspect.getattr_static(on, obj.__name__, None)
+            if getattr(found, "__func__", found) is not obj.__func__ and not self.is_subjects(obj.__func__):
+                return None  # a function that was bound to an object of a class that does not have it
+        held = self.own.anonymous(on) if type(on) in HELD else None
+        return {"$bound": obj.__name__, "on": held or encoder.encode(on, depth + 1)}
 
     def of_subject(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
         """Return an object of the subject's that no recorded call gave: a member of an enumeration, a named tuple."""
@@ -320,12 +250,13 @@ class Snapshots:
 
     def look(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
         """Return the looks of an object that is no plain data."""
-        known = self.ducks.get(id(obj))
-        if known is not None and known[0]() is obj:
-            return {"$inst": known[1]}
-        if type(obj).__module__ == "unittest.mock" and id(obj) in self.mocks:
-            return {"$mock": self.mocks[id(obj)][1]}
-        return look(encoder, obj, depth, self.is_subjects)
+        defined = self.own.look(obj)
+        return defined if defined is not None else look(encoder, obj, depth, self.is_subjects)
+
+    @staticmethod
+    def state_of(obj: Any) -> Dict[str, Any]:
+        """Return the attributes of an object by name."""
+        return state_of(obj)
 
     def outcome(
         self, how: str, value: Any, ident: Optional[int] = None, for_replay: bool = False, inner: bool = False
@@ -341,6 +272,10 @@ class Snapshots:
             made = describe(value, self.state if not for_replay else self.argument)
             if for_replay:
                 made["value"] = self.argument(value)
+                for name in ("cause", "context"):
+                    linked = getattr(value, "__%s__" % name)
+                    if linked is not None:
+                        made[name] = self.argument(linked)
             return {"raise": made}
         if for_replay:
             return {how: self.argument(value)}
@@ -361,14 +296,6 @@ class Snapshots:
     def bound(self, definition: probes.Definition, values: Tuple[Any, ...]) -> Json:
         """Return what a stub was called with, by parameter."""
         return {name: self.argument(value) for name, value in zip(definition.names, values)}
-
-
-def holding(obj: Any) -> Any:
-    """Return a function that gives an object for as long as it lives; longer only where nothing else is possible."""
-    try:
-        return weakref.ref(obj)
-    except TypeError:
-        return lambda: obj
 
 
 def look(encoder: Encoder, obj: Any, depth: int, is_subjects: Any) -> Optional[Json]:

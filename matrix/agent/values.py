@@ -173,6 +173,7 @@ STD: Dict[str, Std] = {
     "mappingproxy": (types.MappingProxyType, lambda v: (dict(v),), types.MappingProxyType),
     "bytearray": (bytearray, lambda v: (bytes(v),), bytearray),
     "memoryview": (memoryview, lambda v: (v.tobytes(),), memoryview),
+    "method": (types.MethodType, lambda v: (v.__func__, v.__self__), types.MethodType),
     "itemgetter": (operator.itemgetter, lambda v: v.__reduce__()[1], operator.itemgetter),
     "attrgetter": (operator.attrgetter, lambda v: v.__reduce__()[1], operator.attrgetter),
     "methodcaller": (operator.methodcaller, lambda v: v.__reduce__()[1], operator.methodcaller),
@@ -288,6 +289,8 @@ class Encoder:
                 "$std": "defaultdict",
                 "args": [self.encode(obj.default_factory, depth + 1), self.encode(dict(obj), depth + 1)],
             }
+        if kind.__module__ == "importlib.metadata" and kind.__name__ == "PathDistribution":
+            return {"$std": "distribution", "args": [obj.metadata["Name"]]}
         return {"$opaque": "%s.%s" % (kind.__module__, kind.__qualname__)}
 
 
@@ -423,10 +426,24 @@ class Decoder:
             return tar_info(*arguments)
         if name == "defaultdict":
             return collections.defaultdict(*arguments)
+        if name == "distribution":
+            return distribution(*arguments)
         if name not in STD:
             message = "unknown standard type %s" % name
             raise BadValue(message)
         return STD[name][2](*arguments)
+
+
+@functools.lru_cache(maxsize=None)
+def distribution(name: str) -> Any:
+    """Return an installed distribution, always the same, or raise BadValue."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.distribution(name)
+    except Exception:
+        message = "no distribution %r" % name
+        raise BadValue(message) from None
 
 
 def exception_type(name: str) -> Any:

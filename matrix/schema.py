@@ -205,8 +205,8 @@ class Checker:
 
     def class_(self, line: Json) -> None:
         """Check a class of the caller's."""
-        texts = dict.fromkeys(("name", "module", "qualname"), str)
-        self.define(line, {**texts, "bases": list, "body": dict}, {"metaclass": object})
+        optional = {"module": str, "qualname": str, "metaclass": object}
+        self.define(line, {"name": str, "bases": list, "body": dict}, optional)
         for value in [*line["bases"], *line["body"].values(), line.get("metaclass")]:
             self.named.argument(value)
 

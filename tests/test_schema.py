@@ -310,7 +310,7 @@ def test_definitions() -> None:
         (stub(names=["a"]), "a stub whose parameters do not add up"),
         (stub(defaults=[1, 2, 3]), "a stub with defaults of parameters that it has not"),
         (stub(kind="macro"), "the kind of a stub is not known: 'macro'"),
-        ({**CLASS, "body": {"f": {"$member": "slot", "of": 1}}}, "a member is not known: 'slot'"),
+        ({**CLASS, "body": {"f": {"$member": "slot", "of": 1}}}, "a $member is not known: 'slot'"),
         ({**MOCK, "state": {"wraps": 1}}, "the state of a mock with the unknown key 'wraps'"),
         ({**blob(b"x"), "id": sha256(b"y")}, "a blob whose content is not that of its digest"),
         ({"def": "blob", "id": "x", "data": "a"}, "a blob is no base64"),

@@ -82,13 +82,16 @@ class Trace:
     def needed(self, test: str) -> List[int]:
         """Return the calls of other tests that a test's events refer to, with what those refer to, in order."""
         needed: Set[int] = set()
-        pending = [ref for event in self.tests[test] for ref in references(event)]
+        defined: Set[Tuple[str, int]] = set()
+        pending: List[Any] = list(self.tests[test])
         while pending:
-            call = pending.pop()
-            if call in needed or call not in self.calls or self.homes[call] == test:
-                continue
-            needed.add(call)
-            pending += references(self.calls[call])
+            for key, number in references(pending.pop()):
+                if key == "$ref" and number not in needed and self.homes.get(number, test) != test:
+                    needed.add(number)
+                    pending.append(self.calls[number])
+                elif key != "$ref" and (key[1:], number) not in defined:
+                    defined.add((key[1:], number))
+                    pending.append(self.definitions.get((key[1:], number)))
         return sorted(needed)
 
 
@@ -106,14 +109,16 @@ def keep(event: Any, settings: Dict[str, Any]) -> None:
             settings[key] = event
 
 
-def references(value: Any) -> List[int]:
-    """Return the calls that a value or an event refers to."""
-    found: List[int] = []
+NUMBERED = ("$ref", "$stub", "$class", "$inst", "$mock")
+
+
+def references(value: Any) -> List[Tuple[str, int]]:
+    """Return the calls and definitions that a value or an event refers to; what a call gave is made by itself."""
+    found: List[Tuple[str, int]] = []
     if isinstance(value, dict):
-        if isinstance(value.get("$ref"), int):
-            found.append(value["$ref"])
+        found += [(key, value[key]) for key in NUMBERED if isinstance(value.get(key), int)]
         for key, item in value.items():
-            if key != "outcome":
+            if key != "outcome" or "e" not in value:
                 found += references(item)
     elif isinstance(value, list):
         for item in value:

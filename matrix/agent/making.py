@@ -245,7 +245,8 @@ class Makers:
         slots = body.get("__slots__", ())
         for name in [slots] if isinstance(slots, str) else slots:
             body.pop(name, None)
-        body.update(__module__=definition["module"], __qualname__=definition["qualname"])
+        body["__module__"] = definition.get("module", "caller")
+        body["__qualname__"] = definition.get("qualname", definition["name"])
         options = {"metaclass": decoder.decode(definition["metaclass"])} if "metaclass" in definition else {}
         return types.new_class(definition["name"], bases, options, lambda namespace: fill(namespace, body))
 

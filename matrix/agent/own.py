@@ -9,7 +9,7 @@ import weakref
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import calls
-from .values import Encoder, Json, canonical, symbol_of
+from .values import Json, canonical
 
 # What Python itself puts into the namespace of a class.
 SKIPPED = {
@@ -178,7 +178,7 @@ class Own:
         return {"$inst": number}
 
     def anonymous(self, obj: Any) -> Optional[Json]:
-        """Return an object that is nothing but itself: ``object()``, or a collection that a method is handed over of."""
+        """Return an object that is nothing but itself: ``object()``, or a collection whose method is handed over."""
         number = self.find(self.objects, obj)
         if number is None:
             kind = type(obj)

@@ -6,7 +6,7 @@ import enum
 import inspect
 import sys
 import types
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 from . import calls, probes
 from .inline import Inline

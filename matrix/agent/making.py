@@ -270,7 +270,7 @@ class Makers:
         kind = decoder.decode(definition["class"])
         data = decoder.decode(definition["data"]) if "data" in definition else None
         if kind is types.ModuleType:
-            made: Any = kind(data)
+            made: Any = types.ModuleType(str(data))
         else:
             made = blank(kind, data)
         self.made["inst", number] = made

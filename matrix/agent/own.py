@@ -120,10 +120,12 @@ class Own:
     def body(self, obj: type, depth: int) -> Dict[str, Json]:
         """Return what the body of a class made; what Python adds to it is made again."""
         if isinstance(obj, enum.EnumMeta):
-            members = {name: item.value for name, item in obj.__members__.items()}
-            own = {name: item for name, item in vars(obj).items() if isinstance(item, types.FunctionType)}
+            kind: Any = obj
+            members = {name: member.value for name, member in kind.__members__.items()}
+            own = {n: f for n, f in vars(obj).items() if isinstance(f, types.FunctionType)}
             return self.all({**members, **{n: f for n, f in own.items() if self.snapshots.is_suites(f)}}, depth)
         made: Dict[str, Json] = {}
+        item: Any
         for name, item in list(vars(obj).items()):
             generated = isinstance(item, (types.MemberDescriptorType, types.GetSetDescriptorType))
             if name in SKIPPED or generated or (name == "__doc__" and item is None):

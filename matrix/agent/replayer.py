@@ -8,7 +8,7 @@ import inspect
 import os
 import re
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import making, snapshot, world
 from .driving import Failure, Synchronous, bind, drive

@@ -1,0 +1,153 @@
+"""The suite of oras, recorded with no network but loopback, on the embedded registry and on Debian's."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from recorded import make_environment
+
+from matrix.baseline import compare_runs
+from matrix.judging import Judge, Reports, sort_reports
+from matrix.replaying import replay_trace
+from matrix.rows import RANK
+from matrix.subject import load_subject
+from matrix.trace import read_trace
+
+ROOT = Path(__file__).parent.parent
+RECORDED, OLD = "0.2.43", "0.2.30"
+PROFILES = ("anonymous", "auth")
+REGISTRIES = ("embedded", "docker-registry")
+BESIDE = ("boto3", "docker==5.0.1", "pytest>=9")
+
+# Runs in a network namespace of its own: there is no other interface than the one that it brings up.
+HERMETIC = """
+import fcntl, json, socket, struct, sys
+from dataclasses import replace
+from pathlib import Path
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+    fcntl.ioctl(control, 0x8914, struct.pack("16sh14x", b"lo", 0x41))
+assert [name for _, name in socket.if_nameindex()] == ["lo"], socket.if_nameindex()
+from matrix.recording import record_subject
+from matrix.rows import RANK
+from matrix.subject import load_subject
+python, registry, profile, out = sys.argv[1:]
+subject = replace(load_subject("oras"), options={"registry": registry})
+recording = record_subject(subject, profile, python, Path(out))
+json.dump([recording.status, recording.troubles, recording.refusals], sys.stderr)
+"""
+
+
+def isolated(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command where there is no network; the test is skipped where that cannot be had."""
+    if shutil.which("unshare") is None:
+        pytest.skip("unshare is not installed: a namespace without network cannot be made")
+    unshare = ["unshare", "--map-root-user", "--net"]
+    made = subprocess.run([*unshare, "true"], capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"a namespace without network cannot be made here: {made.stderr.strip()}")
+    return subprocess.run([*unshare, *command], capture_output=True, text=True, check=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """The recorded release with what its suite needs, and traces of it by registry and profile."""
+
+    python: Path
+    folder: Path
+
+    def trace(self, registry: str, profile: str) -> Path:
+        """Return a trace, recorded if it is not there."""
+        if registry == "docker-registry" and shutil.which(registry) is None:
+            pytest.skip("docker-registry is not installed (Debian: apt-get install docker-registry)")
+        path = self.folder / f"{registry}-{profile}.trace.jsonl.gz"
+        if not path.exists():
+            ran = isolated(sys.executable, "-P", "-c", HERMETIC, str(self.python), registry, profile, str(path))
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+            assert json.loads(ran.stderr.splitlines()[-1]) == [0, [], []]
+        return path
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
+    """Install the recorded release with what its suite needs."""
+    folder = tmp_path_factory.mktemp("oras")
+    return Recordings(make_environment(folder / "venv", "3.11", f"oras=={RECORDED}", *BESIDE), folder)
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the Python of an environment with an older release."""
+    return make_environment(tmp_path_factory.mktemp("old") / "venv", "3.11", f"oras=={OLD}", *BESIDE)
+
+
+def own_events(path: Path) -> tuple[Mapping[str, str], Mapping[str, int]]:
+    """Return the outcome, and the number of events, of each test in a trace."""
+    trace = read_trace(path)
+    counts = dict.fromkeys(trace.end["tests"], 0)
+    test = ""
+    for event in trace.events:
+        if event["e"] == "test":
+            test = event["id"]
+        elif test in counts:
+            counts[test] += 1
+    return trace.end["tests"], counts
+
+
+def check_all(*paths: Path) -> None:
+    """Check that each of the 74 tests passed in one of some traces, with an event of its own there."""
+    found = [own_events(path) for path in paths]
+    every = {test for outcomes, _ in found for test in outcomes}
+    assert len(every) == 74
+    shown = {test for outcomes, counts in found for test in every if outcomes.get(test) == "passed" and counts[test]}
+    assert every - shown == set()
+
+
+def test_all_tests_are_in_the_committed_traces() -> None:
+    """Each of the 74 passed in a profile, with an event of its own."""
+    check_all(*(ROOT / "traces" / f"oras-{RECORDED}-{profile}.trace.jsonl.gz" for profile in PROFILES))
+
+
+@pytest.mark.slow
+def test_all_tests_are_recorded_without_a_network(recordings: Recordings) -> None:
+    """In a namespace with loopback alone each of the 74 passes in a profile, and nothing tries to leave."""
+    check_all(*(recordings.trace("embedded", profile) for profile in PROFILES))
+
+
+@pytest.mark.slow
+def test_both_registries_give_the_same_tests(recordings: Recordings) -> None:
+    """The same tests pass and are skipped, and call the same functions as often, on the embedded and on Debian's."""
+    ends = [read_trace(recordings.trace(registry, "anonymous")).end for registry in REGISTRIES]
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.slow
+def test_both_registries_give_the_same_cells(recordings: Recordings, old: Path) -> None:
+    """On the recorded release and an older one, each function that tests call has the same cell on both registries."""
+    cells = [verdicts(recordings, registry, old) for registry in REGISTRIES]
+    assert {key: [found[key] for found in cells] for key in cells[0] if cells[0][key] != cells[1][key]} == {}
+    assert cells[0].keys() == cells[1].keys()
+
+
+def verdicts(recordings: Recordings, registry: str, old: Path) -> Mapping[tuple[str, str], str]:
+    """Return the cell of each function that tests call, in the anonymous profile, by release."""
+    path = recordings.trace(registry, "anonymous")
+    trace = read_trace(path)
+    subject = replace(load_subject("oras"), options={"registry": registry})
+
+    def reports(release: str, python: Path) -> Reports:
+        return sort_reports(replay_trace(subject, release, python, path, trace, also=None, inner=False).reports)
+
+    runs = [reports(RECORDED, recordings.python) for _ in range(2)]
+    baseline = compare_runs(trace, *runs)
+    judge = Judge(trace, baseline.masks, baseline.unreplayable)
+    found: dict[tuple[str, str], set[str]] = {}
+    for release, run in ((RECORDED, runs[0]), (OLD, reports(OLD, old))):
+        for row in judge.rows(release, run)[0]:
+            if row.tier == "boundary":
+                found.setdefault((row.function, row.release), set()).add(row.verdict)
+    return {key: min(made, key=RANK.__getitem__) for key, made in found.items()}

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ from matrix.errors import CaliperError
 from matrix.registry import Registry
 from matrix.registry.choice import AnyRegistry
 from matrix.registry.external import DockerRegistry
-from matrix.registry.remote import RemoteRegistry
-from matrix.services import load_services
+from matrix.registry.remote import RemoteError, RemoteRegistry
+from matrix.services import Control, load_services
 from matrix.subject import Subject, load_subject
 
 TRACE = Path(__file__).parent.parent / "traces" / "oras-0.2.43-anonymous.trace.jsonl.gz"
@@ -105,6 +106,26 @@ def test_the_password_of_a_url_is_what_the_suite_uses(monkeypatch: pytest.Monkey
         with load_services(chosen.services, chosen.options)("auth") as services:
             assert (services.env["ORAS_USER"], services.env["ORAS_PASS"]) == ("ada", "p@ss")
             assert services.templates["password"] == "p@ss"
+
+
+def ask_in_vain(registry: Registry, folder: Path) -> None:
+    """Ask for the state of a registry at a URL that has gone away, as a replay does."""
+    chosen = on_registry(load_subject("oras"), registry.url)
+    with (
+        load_services(chosen.services, chosen.options)("anonymous") as services,
+        Control(services.services, folder) as control,
+        socket.socket(socket.AF_UNIX) as link,
+    ):
+        registry.stop()
+        link.connect(control.address)
+        link.sendall(b'{"do": "generations"}\n')
+        assert link.recv(1) == b""
+
+
+def test_a_registry_that_goes_away_is_no_result(tmp_path: Path) -> None:
+    """What is asked of it gets no answer, and the run ends with the reason, whatever came of it until then."""
+    with Registry() as registry, pytest.raises(RemoteError, match="it does not answer"):
+        ask_in_vain(registry, tmp_path)
 
 
 def test_the_variable_is_for_subjects_with_services(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,14 +110,14 @@ class RemoteRegistry:
 
     def read_blob(self, digest: str) -> bytes:
         """Return content, be it a blob or a manifest; an `UnknownContentError` if there is none."""
-        if digest not in self._content:
-            for name, known in self._known.items():
-                answer = self._ask("GET", f"/v2/{name}/blobs/{digest}") if digest in known else None
-                if answer is not None and answer.status_code == OK and digest_of(answer.content) == digest:
+        algorithm = digest.partition(":")[0]
+        for name in [name for name, known in self._known.items() if digest in known]:
+            if digest not in self._content:
+                answer = self._ask("GET", f"/v2/{name}/blobs/{digest}")
+                if answer.status_code == OK and digest_of(answer.content, algorithm) == digest:
                     self._content[digest] = answer.content
-                    break
-            else:
-                raise UnknownContentError(digest)
+        if digest not in self._content:
+            raise UnknownContentError(digest)
         return self._content[digest]
 
     def add_blob(self, data: bytes, algorithm: str = "sha256") -> str:
@@ -156,15 +156,15 @@ class RemoteRegistry:
         blobs: set[str] = set()
         for tag in self._tags(name):
             if (found := self._manifest(name, tag)) is not None:
-                tags[tag] = found[0]
-        waiting = list(tags.values())
+                tags[tag], manifests[found[0]] = found[0], found[1]
+        waiting = list(manifests)
         while waiting:
-            digest = waiting.pop()
-            if digest not in manifests and (found := self._manifest(name, digest)) is not None:
-                manifests[digest] = found[1]
-                children, parts = references(self._content[digest])
-                waiting += children
-                blobs |= {part for part in parts if part not in blobs and self._has(name, "blobs", part)}
+            children, parts = references(self._content[waiting.pop()])
+            for child in children:
+                if child not in manifests and (found := self._manifest(name, child)) is not None:
+                    manifests[child] = found[1]
+                    waiting.append(child)
+            blobs |= {part for part in parts if part not in blobs and self._has(name, "blobs", part)}
         self._known.setdefault(name, set()).update(manifests, blobs)
         return {"tags": tags, "manifests": dict(sorted(manifests.items())), "blobs": sorted(blobs)}
 

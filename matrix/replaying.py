@@ -77,17 +77,25 @@ def replay_trace(
     also: Path | None,
     overlay: Path | None = None,
     inner: bool = True,
+    tests: Sequence[str] | None = None,
+    reach: Path | None = None,
 ) -> Replay:
     """Replay one trace in an environment; ``overlay`` is a folder that is put first on the path.
 
-    Without ``inner`` only what the program itself called is replayed: enough to tell which tests work.
+    Without ``inner`` only what the program itself called is replayed: enough to tell which tests work; with ``tests``
+    only those are. Functions that are executed below the folder ``reach`` are reported, test by test.
     """
+    chosen = {
+        "inner": inner,
+        "tests": None if tests is None else sorted(tests),
+        "reach": f"{reach}{os.sep}" if reach else "",
+    }
     start = load_services(subject.services, subject.options)
     with scratch() as folder, start(trace.header["profile"]) as services:
         contents = {line["id"]: blob_of(line) for line in trace.definitions if line["def"] == "content"}
         with Control(services.services, folder, contents, trace.blobs) as control:
             job = make_job(subject, path, trace, folder, control.address, services=services, also=also, overlay=overlay)
-            return run_agent(release, python, {**job, "inner": inner}, folder, services)
+            return run_agent(release, python, {**job, **chosen}, folder, services)
 
 
 def blob_of(line: Mapping[str, Any]) -> bytes:

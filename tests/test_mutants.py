@@ -2,7 +2,7 @@
 
 import ast
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +11,12 @@ from suites import DEMO, stage
 
 from matrix import installer
 from matrix.baseline import Baseline, masks_path, write_baseline
+from matrix.mutants import running as measured
 from matrix.mutants import scores
 from matrix.mutants.operators import OPERATORS
 from matrix.mutants.replays import Replays
 from matrix.mutants.running import Kept, Laboratory, Package, Trial, find_package, measure
+from matrix.mutants.selection import Key, Unchanged, function_around
 from matrix.mutants.sites import Site, choose, compiles, find_sites, mutate
 from matrix.recording import record_subject
 from matrix.suite.stage import Stage
@@ -209,6 +211,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 DATA, NAMES = "demo/tests/test_half.py::test_half", "demo/__init__.py"
 
 
+def starts_of(baseline: measured.Baseline) -> set[tuple[str, int]]:
+    """Return all functions that were executed."""
+    return {start for starts in baseline.suite.entered.values() for start in starts}
+
+
 def test_mutants_are_judged_by_the_suite_and_the_replay(demo: Stage, tmp_path: Path) -> None:
     """Every mutant is tried with its package first on the path; what is wrong is counted and listed."""
     package = find_package(demo)
@@ -219,13 +226,14 @@ def test_mutants_are_judged_by_the_suite_and_the_replay(demo: Stage, tmp_path: P
     chosen = choose(sources, baseline.reached, 12, 1)
     assert "unused" not in {site.function for site in chosen}
 
-    def replay(overlay: Path) -> Mapping[tuple[str, str], str]:
+    def replay(overlay: Path, tests: Collection[Key]) -> Mapping[Key, str]:
         assert (overlay / NAMES).read_text() != sources[NAMES]
-        return dict.fromkeys(baseline.passing, "works")
+        return dict.fromkeys(tests, "works")
 
     told: list[int] = []
     kept = Kept(tmp_path / "suite", ""), Kept(tmp_path / "replay", "")
-    laboratory = Laboratory(demo, package, baseline, *kept, replay)
+    works = replace(baseline.suite, outcomes=dict.fromkeys(baseline.passing, "works"))
+    laboratory = Laboratory(demo, package, baseline, *kept, replay, works)
     trials = laboratory.try_all(chosen, 2, lambda done, _trial: told.append(done))
     assert told == list(range(1, 13))
     assert [trial.site for trial in trials] == chosen
@@ -238,6 +246,12 @@ def test_mutants_are_judged_by_the_suite_and_the_replay(demo: Stage, tmp_path: P
     assert found["false_works"]["numerator"] == failing > 0
     assert found["false_fails"]["numerator"] == found["detected"]["numerator"] == 0
     assert laboratory.try_all(chosen, 1, lambda *_: None) == trials
+    everything = replace(
+        baseline, suite=replace(baseline.suite, entered={("", "loud"): frozenset(starts_of(baseline))})
+    )
+    kept = Kept(tmp_path / "all", ""), Kept(tmp_path / "all", "replay")
+    whole = Laboratory(demo, package, everything, *kept, replay, works).try_all(chosen, 2, lambda *_: None)
+    assert [trial.truth for trial in whole] == [trial.truth for trial in trials]
 
 
 def test_replays_judge_a_package_in_a_folder(demo: Stage, tmp_path: Path) -> None:
@@ -255,14 +269,63 @@ def test_replays_judge_a_package_in_a_folder(demo: Stage, tmp_path: Path) -> Non
     assert not Replays.of(demo, [out], ["calm"]).traces
     package = find_package(demo)
     source = package.sources("demo/tests")[NAMES]
+    unchanged = replays.unchanged(package.site)
+    assert set(unchanged.outcomes.values()) == {"works"}
     with package.changed(NAMES, source) as overlay:
-        assert set(replays.judge(overlay).values()) == {"works"}
+        assert replays.judge(overlay, unchanged.outcomes) == unchanged.outcomes
     with package.changed(NAMES, source.replace("raise ValueError", "raise KeyError")) as overlay:
-        found = replays.judge(overlay)
+        found = replays.judge(overlay, unchanged.outcomes)
+        assert replays.judge(overlay, list(unchanged.outcomes)[:1]).keys() == set(list(unchanged.outcomes)[:1])
     assert {test for (test, _), verdict in found.items() if verdict == "fails"} == {
         "demo/tests/test_half.py::test_exact"
     }
     assert replays.inputs() == replays.inputs()
+
+
+SOURCE = """
+SIZE = 3
+
+@plain(4)
+def outer(a=SIZE):
+    def inner():
+        return a + 5
+    return inner() * 6
+
+class Kind:
+    level = 7
+
+    async def method(self):
+        return 8
+"""
+
+
+@pytest.mark.parametrize(
+    ("constant", "start"),
+    [(3, None), (4, None), (5, ("a.py", 6)), (6, ("a.py", 4)), (7, None), (8, ("a.py", 13))],
+)
+def test_a_change_is_in_the_innermost_body(constant: int, start: tuple[str, int] | None) -> None:
+    """A change in a body belongs to that function, from its first decorator on; any other to all that is imported."""
+    sites = [site for site in find_sites("a.py", SOURCE, ALL) if site.operator == "changed-constant"]
+    (site,) = (site for site in sites if site.change == f"{constant} -> {constant + 1}")
+    assert function_around(SOURCE, site) == start
+
+
+def test_a_definition_matters_to_all() -> None:
+    """Renaming a parameter or taking a definition away may matter to tests that never call it."""
+    sites = [site for site in find_sites("a.py", SOURCE, ALL) if "parameter" in site.operator or "drop" in site.change]
+    assert sites
+    assert {function_around(SOURCE, site) for site in sites if site.line in (5, 13)} == {None}
+
+
+def test_tests_that_a_change_matters_to() -> None:
+    """These are the tests that execute the function; all of a profile, if what they share does."""
+    keys = [("one", "p"), ("two", "p"), ("one", "q")]
+    start = ("a.py", 4)
+    entered = {("one", "p"): frozenset([start]), ("", "q"): frozenset([start]), ("two", "p"): frozenset([("a.py", 5)])}
+    unchanged = Unchanged(dict.fromkeys(keys, "passed"), entered)
+    assert unchanged.affected(start) == {("one", "p"), ("one", "q")}
+    assert unchanged.affected(None) == set(keys)
+    assert unchanged.affected(("b.py", 1)) == set()
 
 
 def trial(name: str, truth: str, replayed: str) -> Trial:

@@ -45,9 +45,10 @@ class Agent:
     def __init__(self, job: Dict[str, Any], trace: Trace, out: Any) -> None:
         """Make one that reports to the binary file ``out``."""
         self.job, self.trace, self.out = job, trace, out
-        from _caliper_agent import replayer, values, world  # now, and not in each fork
+        from _caliper_agent import reach, replayer, values, world  # now, and not in each fork
 
         self.make = replayer.Replayer
+        self.reach = reach.Reach(job["reach"])
         self.files = world.Files(job["roots"], values.sha256, values.Templates(job["templates"]))
         self.files.scan()
         self.asking: Tuple[int, Any] = (0, None)
@@ -135,6 +136,8 @@ class Agent:
     def run(self) -> None:
         """Play every test."""
         tests = [test for test in self.trace.tests if self.playable(test)]
+        if self.job["tests"] is not None:
+            tests = [test for test in tests if test in self.job["tests"]]
         gc.collect()
         gc.freeze()  # what is here stays shared with the forks
         for test in tests:
@@ -267,6 +270,7 @@ class Agent:
         watch_files(self.files)
         for test in tests:
             emit({"test": test})
+            self.reach.take()
             replayer = self.make({**self.job, "skip": skip}, self.trace, self.files, emit, self.ask)
             with replayer.restoring(self.job["roots"]["work"]):
                 for event in self.trace.settings.get(test, ()):
@@ -275,6 +279,8 @@ class Agent:
                     replayer.run_inner(test, self.begin(test))
                 else:
                     replayer.run_test(test)
+            if self.reach.folder:
+                emit({"reached": self.reach.take()})
         emit({"done": True})
 
 
@@ -433,6 +439,9 @@ def main() -> None:
     sys.path += job.get("also", [])
     virtual_sleep()
     agent.imports()
+    if agent.reach.folder:
+        agent.report({"test": ""})
+        agent.report({"reached": agent.reach.take()})
     agent.run()
     agent.report({"end": True})
     out.flush()

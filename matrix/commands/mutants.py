@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         Kept(stage.cache / "mutants" / "suite", truth.digest_inputs(stage)),
         Kept(stage.cache / "mutants" / "replay", replays.inputs()),
         replays.judge,
+        replays.unchanged(package.site),
     )
     trials = laboratory.try_all(sites, options.jobs, progress(len(sites)))
     out = options.out or Path("results", subject.name)

@@ -7,7 +7,9 @@ from pathlib import Path
 from matrix import environment
 from matrix.baseline import masks_path, read_baseline
 from matrix.judging import Judge, sort_reports
-from matrix.replaying import ReplayError, replay_trace
+from matrix.mutants.running import relative
+from matrix.mutants.selection import Key, Start, Unchanged
+from matrix.replaying import ReplayError, Report, replay_trace
 from matrix.scoring import UNKNOWN
 from matrix.staleness import AGENT, PACKAGE, file_digest
 from matrix.suite.stage import Stage
@@ -50,14 +52,23 @@ class Replays:
         traces = [path for trace, _, _ in self.traces for path in (trace, masks_path(trace))]
         return " ".join(file_digest(path) for path in [*code, *traces])
 
-    def judge(self, overlay: Path) -> Mapping[tuple[str, str], str]:
-        """Return works, fails or unknown by (test, profile), with the package in ``overlay`` first on the path.
+    def unchanged(self, site: Path) -> Unchanged:
+        """Return what the replay says of the package as it is installed in ``site``."""
+        return self.replay(None, None, site)
 
-        If the agent ends early nothing is known.
-        """
-        verdicts: dict[tuple[str, str], str] = {}
+    def judge(self, overlay: Path, tests: Collection[Key]) -> Mapping[Key, str]:
+        """Return works, fails or unknown of some tests, with the package in ``overlay`` first on the path."""
+        return self.replay(overlay, tests, None).outcomes
+
+    def replay(self, overlay: Path | None, tests: Collection[Key] | None, reach: Path | None) -> Unchanged:
+        """Replay tests (all, where none are named); if the agent ends early nothing is known of them."""
+        verdicts: dict[Key, str] = {}
+        entered: dict[Key, frozenset[Start]] = {}
         for path, trace, judge in self.traces:
             profile = trace.header["profile"]
+            chosen = [test for test in judge.tests() if tests is None or (test, profile) in tests]
+            if not chosen:
+                continue
             try:
                 replay = replay_trace(
                     self.stage.subject,
@@ -68,10 +79,25 @@ class Replays:
                     also=self.also,
                     overlay=overlay,
                     inner=False,
+                    tests=chosen,
+                    reach=reach,
                 )
             except ReplayError:
-                verdicts |= {(test, profile): UNKNOWN for test in judge.tests()}
+                verdicts |= {(test, profile): UNKNOWN for test in chosen}
                 continue
-            _, tests = judge.rows(self.stage.recorded, sort_reports(replay.reports))
-            verdicts |= {(row.test, profile): row.gated for row in tests}
-        return verdicts
+            _, rows = judge.rows(self.stage.recorded, sort_reports(replay.reports))
+            verdicts |= {(row.test, profile): row.gated for row in rows if row.test in set(chosen)}
+            if reach:
+                entered |= {(test, profile): starts for test, starts in functions(replay.reports, reach).items()}
+        return Unchanged(verdicts, entered)
+
+
+def functions(reports: Sequence[Report], site: Path) -> dict[str, frozenset[Start]]:
+    """Return the functions that each test executed below a folder."""
+    found: dict[str, frozenset[Start]] = {}
+    test = ""
+    for report in reports:
+        test = report.get("test", test)
+        if "reached" in report:
+            found[test] = relative(((file, line) for file, line in report["reached"]), site)
+    return found

@@ -6,22 +6,23 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from matrix import environment
 from matrix.files import atomic_write
+from matrix.mutants.selection import Key, Start, Unchanged, function_around
 from matrix.mutants.sites import Site, mutate
 from matrix.suite.server import Answer, SuiteServer, kill_all
 from matrix.suite.stage import Selection, Stage, States
 
 TEST_LIMIT = 4.0  # seconds of CPU; the slowest test of oras takes a tenth of it, and a mutant may loop for ever
 
-# What the replay says on a package that lies in a folder: works, fails or unknown by (test, profile).
-Replay = Callable[[Path], Mapping[tuple[str, str], str]]
+# What the replay says of some tests on a package that lies in a folder: works, fails or unknown.
+Replay = Callable[[Path, Collection[Key]], Mapping[Key, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Trial:
     """A mutant with what the suite found (pytest's outcomes) and what the replay said, by (test, profile)."""
 
     site: Site
-    truth: Mapping[tuple[str, str], str]
-    replayed: Mapping[tuple[str, str], str]
+    truth: Mapping[Key, str]
+    replayed: Mapping[Key, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +83,27 @@ def link_or_copy(source: Path, target: Path) -> None:
 class Baseline:
     """The suite on the recorded release as it is.
 
-    What passes, what was executed, what was imported besides, and what the services held before each test.
+    How tests end and which functions they execute, what was executed in all, what was imported besides, and what the
+    services held before each test.
     """
 
     selected: Mapping[str, Selection]
     states: Mapping[str, States]
-    passing: frozenset[tuple[str, str]]
+    suite: Unchanged
     reached: Mapping[str, frozenset[int]]
     warm: tuple[str, ...]
+
+    @property
+    def passing(self) -> frozenset[Key]:
+        """The tests that pass."""
+        return frozenset(key for key, outcome in self.suite.outcomes.items() if outcome == "passed")
 
 
 def measure(stage: Stage, package: Package, profiles: Sequence[str]) -> Baseline:
     """Run the suite on the recorded release and see which lines it reaches."""
     selected: dict[str, Selection] = {}
-    passing: set[tuple[str, str]] = set()
+    outcomes: dict[Key, str] = {}
+    entered: dict[Key, frozenset[Start]] = {}
     reached: dict[str, set[int]] = {}
     modules: set[str] = set()
     states = {profile: States() for profile in profiles}
@@ -103,14 +111,19 @@ def measure(stage: Stage, package: Package, profiles: Sequence[str]) -> Baseline
         for profile in profiles:
             selected[profile] = stage.select(server, profile)
             answer = stage.run(server, profile, selected[profile], reach=package.site, states=states[profile])
-            passing |= {(test, profile) for test, (outcome, _) in answer.outcomes.items() if outcome == "passed"}
+            outcomes |= {(test, profile): outcome for test, (outcome, _) in answer.outcomes.items()}
+            entered |= {(test, profile): relative(starts, package.site) for test, starts in answer.entered.items()}
             modules |= set(answer.modules)
             for file, lines in answer.reached.items():
                 reached.setdefault(os.path.relpath(file, package.site), set()).update(lines)
     kept = stage.besides(modules)
-    return Baseline(
-        selected, states, frozenset(passing), {file: frozenset(lines) for file, lines in reached.items()}, tuple(kept)
-    )
+    executed = {file: frozenset(numbers) for file, numbers in reached.items()}
+    return Baseline(selected, states, Unchanged(outcomes, entered), executed, tuple(kept))
+
+
+def relative(starts: Iterable[Start], site: Path) -> frozenset[Start]:
+    """Return functions with their files relative to a folder."""
+    return frozenset((os.path.relpath(file, site), line) for file, line in starts)
 
 
 class Kept:
@@ -120,7 +133,7 @@ class Kept:
         """Keep results below ``folder`` that hold for ``inputs``."""
         self.folder = folder / hashlib.sha256(inputs.encode()).hexdigest()[:16]
 
-    def get(self, name: str, make: Callable[[], Mapping[tuple[str, str], str]]) -> Mapping[tuple[str, str], str]:
+    def get(self, name: str, make: Callable[[], Mapping[Key, str]]) -> Mapping[Key, str]:
         """Return what was kept under a name, or make and keep it."""
         path = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
         try:
@@ -134,7 +147,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Laboratory:
-    """Tries mutants of one package, several at a time: a server for the suite in each thread."""
+    """Tries mutants of one package, several at a time: a server for the suite in each thread.
+
+    Only the tests that a change can matter to are run, and replayed; ``replayed`` is what the replay says without a
+    change, and which functions it executes.
+    """
 
     stage: Stage
     package: Package
@@ -142,6 +159,7 @@ class Laboratory:
     suites: Kept
     replays: Kept
     replay: Replay
+    replayed: Unchanged
     local: threading.local = field(default_factory=threading.local)
 
     def try_all(self, sites: Sequence[Site], jobs: int, told: Callable[[int, Trial], None]) -> list[Trial]:
@@ -165,15 +183,22 @@ class Laboratory:
 
     def try_one(self, site: Site, source: str) -> Trial:
         """Run the suite and the replay on one mutant."""
+        start = function_around((self.package.site / site.file).read_text(encoding="utf-8"), site)
+        run, replay = self.baseline.suite.affected(start), self.replayed.affected(start)
         with self.package.changed(site.file, source) as overlay:
             name = f"{site.name}\n{source}"
-            truth = self.suites.get(name, lambda: self.run_suite(overlay))
-            return Trial(site, truth, self.replays.get(name, lambda: self.replay(overlay)))
+            truth = self.suites.get(name, lambda: self.run_suite(overlay, run))
+            replayed = self.replays.get(name, lambda: self.replay(overlay, replay))
+            return Trial(site, {**self.baseline.suite.outcomes, **truth}, {**self.replayed.outcomes, **replayed})
 
-    def run_suite(self, overlay: Path) -> Mapping[tuple[str, str], str]:
-        """Return how the tests end with the package in ``overlay``; a test that is not reported is an error."""
-        outcomes: dict[tuple[str, str], str] = {}
-        for profile, selection in self.baseline.selected.items():
+    def run_suite(self, overlay: Path, affected: Collection[Key]) -> Mapping[Key, str]:
+        """Return how tests end with the package in ``overlay``; a test that is not reported is an error."""
+        outcomes: dict[Key, str] = {}
+        for profile, whole in self.baseline.selected.items():
+            tests = tuple(test for test in whole.tests if (test, profile) in affected)
+            if not tests:
+                continue
+            selection = whole if tests == whole.tests else replace(whole, tests=tests, files=tests)
             answer = self.stage.run(
                 self.server(),
                 profile,
@@ -183,7 +208,7 @@ class Laboratory:
                 together=True,
                 states=self.baseline.states[profile],
             )
-            outcomes |= {(test, profile): outcome_of(answer, test) for test in selection.tests}
+            outcomes |= {(test, profile): outcome_of(answer, test) for test in tests}
         return outcomes
 
     def server(self) -> SuiteServer:

@@ -87,6 +87,7 @@ class Answer:
         self.uncollected: dict[str, str] = {}
         self.modules: set[str] = set()
         self.reached: dict[str, set[int]] = {}
+        self.entered: dict[str, set[tuple[str, int]]] = {}
         self.states: dict[str, Any] = {}
         self.trouble = ""
 
@@ -99,6 +100,7 @@ class Answer:
                 "uncollected": self.uncollected,
                 "modules": sorted(self.modules),
                 "reached": {name: sorted(lines) for name, lines in self.reached.items()},
+                "entered": {test: sorted(starts) for test, starts in self.entered.items()},
                 "states": self.states,
                 "trouble": self.trouble,
             }
@@ -118,9 +120,10 @@ class Answer:
             self.trouble = values[0]
         elif event == "modules":
             self.modules.update(values[0])
-        elif event == "reached":
-            for name, lines in values[0].items():
-                self.reached.setdefault(name, set()).update(lines)
+        elif event in ("reached", "entered"):
+            kept: dict[str, set[Any]] = getattr(self, event)
+            for name, items in values[0].items():
+                kept.setdefault(name, set()).update(tuple(item) if isinstance(item, list) else item for item in items)
 
 
 def run_part(job: dict[str, Any], arguments: list[str], answer: Answer) -> list[str]:

@@ -121,12 +121,17 @@ def set_attribute(target: str, value: Any) -> None:
 
 
 class Reach:
-    """Which lines of the files under some folders are executed."""
+    """Which lines of the files under some folders are executed, and which of their functions by which test.
+
+    The test ``""`` is what no single one does: imports, fixtures that tests share, and what ends a test.
+    """
 
     def __init__(self, folders: list[str]) -> None:
         """Look below ``folders`` only."""
         self.folders = tuple(folders)
         self.lines: dict[str, set[int]] = {}
+        self.test = ""
+        self.entered: dict[str, set[tuple[str, int]]] = {}
 
     def start(self) -> None:
         """Trace this thread and the ones that it starts."""
@@ -139,6 +144,7 @@ class Reach:
         if not name.startswith(self.folders):
             return None
         lines = self.lines.setdefault(name, set())
+        self.entered.setdefault(self.test, set()).add((name, frame.f_code.co_firstlineno))
 
         def trace_lines(frame: FrameType, _event: str, _argument: Any) -> Any:
             lines.add(frame.f_lineno)
@@ -177,9 +183,9 @@ class Control:
 class Reporter:
     """A pytest plugin that writes what happens as JSON lines, and limits each test's time."""
 
-    def __init__(self, stream: int, limit: float, control: Control) -> None:
+    def __init__(self, stream: int, limit: float, control: Control, reach: Reach) -> None:
         """Write to the file descriptor ``stream``; interrupt a test after ``limit`` seconds of CPU."""
-        self.stream = stream
+        self.stream, self.reach = stream, reach
         self.control = control
         self.limit = limit
         self.outcomes: dict[str, tuple[str, str]] = {}
@@ -222,10 +228,17 @@ class Reporter:
             raise
         if states:
             self.say("states", nodeid, states)
+        self.reach.test = nodeid
         self.set_timers(self.limit)
+
+    def pytest_fixture_setup(self, fixturedef: Any) -> None:
+        """Count what a fixture that tests share does as nobody's, and the rest of the preparations with it."""
+        if fixturedef.scope != "function":
+            self.reach.test = ""
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Take the outcome of one phase of a test; the last that says something counts."""
+        self.reach.test = report.nodeid if report.when == "setup" else ""
         outcome = report.outcome
         if hasattr(report, "wasxfail"):
             outcome = "xfailed" if outcome == "skipped" else "xpassed"
@@ -274,7 +287,8 @@ def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
         sys.modules[PLACEHOLDERS] = module = type(sys)(PLACEHOLDERS)
         module.Placeholder = Placeholder  # type: ignore[attr-defined] # what makes it a module of ours
     control = Control(job["control"], job["services"], job["states"])
-    reporter = Reporter(stream, job["test_limit"], control)
+    reach = Reach(job["reach"])
+    reporter = Reporter(stream, job["test_limit"], control, reach)
     VirtualSleep().install()
     network = load_network()
     network.redirect(socket, job["redirects"])
@@ -282,7 +296,6 @@ def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
     plugins: list[Any] = [reporter]
     if job["recorder"]:
         plugins.append(inside_calls.start(job["recorder"]))
-    reach = Reach(job["reach"])
     if reach.folders:
         reach.start()
     always = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", "--rootdir", job["folder"]]
@@ -292,4 +305,5 @@ def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
         plugins[-1].close()
     reporter.say("modules", sorted(sys.modules))
     reporter.say("reached", {name: sorted(lines) for name, lines in reach.lines.items()})
+    reporter.say("entered", {test: sorted(starts) for test, starts in reach.entered.items()})
     reporter.say("end")

@@ -63,7 +63,8 @@ class Answer:
 
     ``collected`` are the ids of the tests in order. ``outcomes`` maps a test's id to (outcome, reason): ``passed``,
     ``failed``, ``error``, ``skipped``, ``xfailed`` or ``xpassed``.
-    ``uncollected`` maps a file to why it can't be collected, ``reached`` a file to the numbers of executed lines;
+    ``uncollected`` maps a file to why it can't be collected, ``reached`` a file to the numbers of executed lines,
+    ``entered`` a test to the (file, first line) of functions that it executed (``""``: what no single test did);
     ``modules`` are the ones that were loaded, ``states`` what the services held before each test, if asked for;
     ``events`` what was recorded (docs/trace-format.md), with one ``failed`` for each phase of a test that ended early.
     """
@@ -73,6 +74,7 @@ class Answer:
     uncollected: dict[str, str] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
     reached: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    entered: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: tuple[dict[str, Any], ...] = ()
 
@@ -154,6 +156,7 @@ class SuiteServer:
             answer["uncollected"],
             tuple(answer["modules"]),
             {file: tuple(lines) for file, lines in answer["reached"].items()},
+            {test: tuple((file, line) for file, line in starts) for test, starts in answer["entered"].items()},
             answer["states"],
         )
 

@@ -83,4 +83,4 @@ def test_without_a_trace_there_is_nothing_to_replay(place: Path) -> None:
     next(place.glob("traces/*.gz")).unlink()
     done = release(place, "1.1")
     assert done.returncode == cli.USAGE
-    assert "there is no trace of demo in traces/" in done.stderr
+    assert "there is no trace of demo in traces/;" in done.stderr

@@ -48,10 +48,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 class NoTraceError(CaliperError):
     """There is nothing to replay."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         """Say how to get a trace."""
         super().__init__(
-            f"there is no trace of {name} in traces/; `caliper-matrix record` makes one, --trace names one"
+            f"there is no trace of {name} in {folder}/; `caliper-matrix record` makes one, --trace names one"
         )
 
 
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     subject = on_registry(load_subject(options.subject), options.registry)
     plan = _plan(options, subject)
     if not plan.traces:
-        raise NoTraceError(subject.name)
+        raise NoTraceError(subject.name, Path("traces", plan.registry))
     listed = read_releases(plan.releases)
     release = listed.find(options.release)
     inputs = staleness.inputs(plan, release.version)

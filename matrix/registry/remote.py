@@ -6,7 +6,7 @@ What cannot be had is said in docs/registry.md.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
 from urllib.parse import unquote, urljoin, urlsplit
@@ -49,7 +49,8 @@ class RemoteRegistry:
         self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         self._auth = (unquote(parts.username), unquote(parts.password)) if parts.username and parts.password else None
         self._content: dict[str, bytes] = {}
-        self._known: dict[str, set[str]] = {}  # what a repository has held, by name
+        self._manifests: set[str] = set()  # which of that are manifests
+        self._known: dict[str, set[str]] = {}  # what a repository may hold, by its name
         self._generation, self._seen, self._restored = 0, "", False
 
     @property
@@ -138,11 +139,11 @@ class RemoteRegistry:
             for digest in (*repository["manifests"], *repository["blobs"]):
                 self.read_blob(digest)
         self._restored = True
-        for name in sorted({*self._names(), *self._known, *wanted}):
+        for name in sorted({*self._names(), *wanted}):
             repository = wanted.get(name, {"tags": {}, "manifests": {}, "blobs": []})
+            self._manifests.update(repository["manifests"])
             self._known.setdefault(name, set()).update(repository["manifests"], repository["blobs"], self._content)
-            self._take_out(name, repository)
-            self._put_in(name, repository)
+            self._bring(name, repository)
 
     # What there is
 
@@ -174,6 +175,7 @@ class RemoteRegistry:
             return None
         digest = reference if ":" in reference else digest_of(answer.content)
         self._content[digest] = answer.content
+        self._manifests.add(digest)
         return digest, answer.headers.get("Content-Type", OCI_MANIFEST).partition(";")[0]
 
     def _names(self) -> list[str]:
@@ -198,32 +200,35 @@ class RemoteRegistry:
 
     # Changes
 
-    def _take_out(self, name: str, wanted: RepositorySnapshot) -> None:
-        for tag in self._tags(name):
-            found = self._manifest(name, tag) if tag not in wanted["tags"] else None
-            # Not every registry deletes a tag alone; with the manifest go all its tags, and wanted ones come back.
-            if found and not self._delete(name, "manifests", tag) and not self._delete(name, "manifests", found[0]):
-                self._fail(f"it does not delete {name}:{tag}")
-        for digest in self._known[name] - {*wanted["manifests"], *wanted["blobs"]}:
-            for kind in ("manifests", "blobs"):
-                if self._has(name, kind, digest) and not self._delete(name, kind, digest):
-                    self._fail(f"it does not delete {digest} of {name}")
-
-    def _put_in(self, name: str, wanted: RepositorySnapshot) -> None:
-        for digest in wanted["blobs"]:
-            if not self._has(name, "blobs", digest):
+    def _bring(self, name: str, wanted: RepositorySnapshot) -> None:
+        self._take_tags(name, wanted["tags"])
+        needed = {*wanted["manifests"], *wanted["blobs"]}
+        present = {digest for digest in self._known[name] if self._has(name, self._kind(digest), digest)}
+        for digest in sorted(present - needed, key=self._kind, reverse=True):  # manifests go first
+            if not self._delete(name, self._kind(digest), digest):
+                self._fail(f"it does not delete {digest} of {name}")
+        for digest in sorted(needed - present, key=self._kind):  # blobs come first
+            if self._kind(digest) == "blobs":
                 self._push_blob(name, digest)
-        for digest in wanted["manifests"]:
-            self._push_manifest(name, digest, wanted["manifests"])
+            else:
+                self._push_manifest(name, digest, wanted["manifests"])
         for tag, digest in wanted["tags"].items():
             if self._manifest(name, tag) != (digest, wanted["manifests"][digest]):
                 self._put_manifest(name, tag, digest, wanted["manifests"][digest])
 
+    def _take_tags(self, name: str, wanted: Mapping[str, str]) -> None:
+        for tag in self._tags(name):
+            found = self._manifest(name, tag) if tag not in wanted else None
+            # Not every registry deletes a tag alone; with the manifest go all its tags, and wanted ones come back.
+            if found and not self._delete(name, "manifests", tag) and not self._delete(name, "manifests", found[0]):
+                self._fail(f"it does not delete {name}:{tag}")
+
+    def _kind(self, digest: str) -> str:
+        return "manifests" if digest in self._manifests else "blobs"
+
     def _push_manifest(self, name: str, digest: str, types: dict[str, str]) -> None:
-        if self._has(name, "manifests", digest):
-            return
         for child in references(self._content[digest])[0]:
-            if child in types:
+            if child in types and not self._has(name, "manifests", child):
                 self._push_manifest(name, child, types)
         self._put_manifest(name, digest, digest, types[digest])
 
@@ -241,7 +246,7 @@ class RemoteRegistry:
         self._expect(self._ask("PUT", url, data=self._content[digest], headers=headers), CREATED, f"a blob of {name}")
 
     def _delete(self, name: str, kind: str, reference: str) -> bool:
-        return self._ask("DELETE", f"/v2/{name}/{kind}/{reference}").status_code in {ACCEPTED, MISSING}
+        return self._ask("DELETE", f"/v2/{name}/{kind}/{reference}").status_code == ACCEPTED
 
     def _check_deleting(self) -> None:
         empty = self.add_blob(b"{}")

@@ -57,6 +57,14 @@ def test_a_bad_choice_is_one_line(tmp_path: Path, arguments: list[str], said: st
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_variable_says_it_as_well(tmp_path: Path) -> None:
+    """What nox was started with reaches the commands that its sessions run; an option goes before it."""
+    done = run(RECORD, tmp_path, CALIPER_REGISTRY="debian")
+    assert (done.returncode, "'debian' names no registry" in done.stderr) == (2, True)
+    done = run([*RECORD, "--registry", "ubuntu"], tmp_path, CALIPER_REGISTRY="debian")
+    assert (done.returncode, "'ubuntu' names no registry" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("choice", "label"),
     [

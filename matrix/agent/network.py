@@ -6,15 +6,15 @@ import os
 import sys
 from typing import Any, Callable, Dict, Iterable
 
-LOCAL = ("", "None", "localhost", "0.0.0.0", "::", "::1")  # noqa: S104 — compared, not bound
+LOCAL = ("", "localhost", "0.0.0.0", "::", "::1")  # noqa: S104 — compared, not bound
 # What leads off this machine, by audit event: which argument names the other one.
 REACHES = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1, "socket.getnameinfo": 0}
 LOOKS_UP = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 
 
 def name_of(host: Any) -> str:
-    """Return a host as text."""
-    return host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
+    """Return a host as text, none as an empty one."""
+    return host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
 
 
 def is_local(name: str) -> bool:

@@ -14,6 +14,7 @@ from recorded import make_environment
 
 from matrix.baseline import compare_runs
 from matrix.judging import Judge, Reports, sort_reports
+from matrix.registry import Registry
 from matrix.replaying import replay_trace
 from matrix.rows import RANK
 from matrix.subject import load_subject
@@ -130,25 +131,42 @@ def test_both_registries_give_the_same_tests(recordings: Recordings) -> None:
 @pytest.mark.slow
 def test_both_registries_give_the_same_cells(recordings: Recordings, old: Path) -> None:
     """On the recorded release and an older one, each function that tests call has the same cell on both registries."""
-    cells = [verdicts(recordings, registry, old) for registry in REGISTRIES]
+    cells = [cells_of(recordings, registry, old) for registry in REGISTRIES]
     assert {key: [found[key] for found in cells] for key in cells[0] if cells[0][key] != cells[1][key]} == {}
     assert cells[0].keys() == cells[1].keys()
 
 
-def verdicts(recordings: Recordings, registry: str, old: Path) -> Mapping[tuple[str, str], str]:
-    """Return the cell of each function that tests call, in the anonymous profile, by release."""
+@pytest.mark.slow
+def test_a_registry_at_a_url_does_as_well(recordings: Recordings) -> None:
+    """What was recorded on the embedded registry works on one that is known by its URL alone, and is left empty."""
+    judge, _ = baseline(recordings, "embedded")
+    with Registry() as there:
+        rows = judge.rows(RECORDED, replay(recordings, "embedded", recordings.python, there.url))[0]
+        left = there.snapshot()["repositories"]
+    assert {row.verdict for row in rows if row.tier == "boundary"} <= {"ok", "differs"}
+    assert {name for name, repository in left.items() if any(repository.values())} == set()
+
+
+def replay(recordings: Recordings, registry: str, python: Path, place: str = "") -> Reports:
+    """Replay what tests call, in the anonymous profile, where it was recorded or in another place."""
     path = recordings.trace(registry, "anonymous")
-    trace = read_trace(path)
-    subject = replace(load_subject("oras"), options={"registry": registry})
+    subject = replace(load_subject("oras"), options={"registry": place or registry})
+    return sort_reports(replay_trace(subject, "", python, path, read_trace(path), also=None, inner=False).reports)
 
-    def reports(release: str, python: Path) -> Reports:
-        return sort_reports(replay_trace(subject, release, python, path, trace, also=None, inner=False).reports)
 
-    runs = [reports(RECORDED, recordings.python) for _ in range(2)]
-    baseline = compare_runs(trace, *runs)
-    judge = Judge(trace, baseline.masks, baseline.unreplayable)
+def baseline(recordings: Recordings, registry: str) -> tuple[Judge, Reports]:
+    """Return what judges by a registry's recording, with what is noise on the recorded release, and a replay there."""
+    trace = read_trace(recordings.trace(registry, "anonymous"))
+    runs = [replay(recordings, registry, recordings.python) for _ in range(2)]
+    found = compare_runs(trace, *runs)
+    return Judge(trace, found.masks, found.unreplayable), runs[0]
+
+
+def cells_of(recordings: Recordings, registry: str, old: Path) -> Mapping[tuple[str, str], str]:
+    """Return the cell of each function that tests call, by release."""
+    judge, recorded = baseline(recordings, registry)
     found: dict[tuple[str, str], set[str]] = {}
-    for release, run in ((RECORDED, runs[0]), (OLD, reports(OLD, old))):
+    for release, run in ((RECORDED, recorded), (OLD, replay(recordings, registry, old))):
         for row in judge.rows(release, run)[0]:
             if row.tier == "boundary":
                 found.setdefault((row.function, row.release), set()).add(row.verdict)

@@ -7,6 +7,7 @@ here may raise into the program, and none of the subject's ``repr``, ``==`` or `
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
@@ -102,12 +103,10 @@ class Delegate:
 
 
 def hide(error: BaseException) -> None:
-    """Take the frames of delegates out of a traceback."""
+    """Take the frame of a delegate out of a traceback that begins with the generator that it is of."""
     trace = error.__traceback__
-    while trace is not None:
-        while trace.tb_next is not None and trace.tb_next.tb_frame.f_code.co_filename == __file__:
-            trace.tb_next = trace.tb_next.tb_next
-        trace = trace.tb_next
+    while trace is not None and trace.tb_next is not None and trace.tb_next.tb_frame.f_code.co_filename == __file__:
+        trace.tb_next = trace.tb_next.tb_next
 
 
 class Sink(List[Json]):
@@ -595,13 +594,15 @@ class Recorder:
             event = token.event
         if token.result is not None and how == "return":
             value = token.result
-        event["outcome"] = self.snapshots.outcome(how, value, ident=None if token.yielded else ident)
-        self.effects(event, token)
+        try:
+            event["outcome"] = self.snapshots.outcome(how, value, ident=None if token.yielded else ident)
+            self.effects(event, token)
+        finally:
+            if token in self.boundaries:
+                self.boundaries.remove(token)
         changed = self.mutated(token)
         if changed:
             event.setdefault("effects", {})["args"] = changed
-        if token in self.boundaries:
-            self.boundaries.remove(token)
         token.sink.append(event)
 
     def mutated(self, token: Token) -> Dict[str, Json]:
@@ -660,14 +661,22 @@ class Recorder:
         self.known.hand(value, token.event["id"], len(token.event["yields"]), self.snapshots.is_own)
 
     def unwind(self, error: BaseException, frame: types.FrameType) -> None:
-        """End the lambdas that ``error`` came through: they have no handler of their own."""
+        """End the lambdas that ``error`` came through on its way to ``frame``: they have no handler of their own."""
         trace = error.__traceback__
         while trace is not None:
+            code = trace.tb_frame.f_code
+            if trace.tb_frame is not frame and self.is_probed(code):
+                return  # it told of what lies deeper itself
             token = self.tokens.get(id(trace.tb_frame))
             if token is not None and trace.tb_frame is not frame and token.definition.kind == "lambda":
                 del self.tokens[id(trace.tb_frame)]
                 self.finish(token, "raise", error)
             trace = trace.tb_next
+
+    def is_probed(self, code: types.CodeType) -> bool:
+        """Say whether a body tells what it raises: that of a function, and not of a lambda or a comprehension."""
+        kind = self.kinds.get(code.co_filename, LIBRARY)
+        return kind != LIBRARY and code.co_name[:1] != "<" and bool(code.co_flags & inspect.CO_OPTIMIZED)
 
     def begin_stub(
         self, frame: types.FrameType, caller: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]

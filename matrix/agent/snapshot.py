@@ -12,7 +12,7 @@ from . import calls, probes
 from .inline import Inline
 from .known import Known, Path, is_answer
 from .own import HELD, Own
-from .values import Encoder, Json, canonical, find_symbol, resolves, sha256, symbol_of
+from .values import Encoder, Json, canonical, find_symbol, plain_of, resolves, sha256, symbol_of
 
 # The state of an object that is not ours is stored this deep: enough to compare it, not to rebuild it.
 STATE_DEPTH = 4
@@ -227,11 +227,8 @@ class Snapshots:
         recorder = self.recorder
         recorder.calls += 1
         ident: int = recorder.calls
-        base = next(
-            (base for base in (BaseException, dict, list, set, str, bytes, int, float, tuple) if isinstance(obj, base)),
-            None,
-        )
-        given: Any = [] if base is None else obj.args if base is BaseException else [base(obj)]
+        collection = [set(obj)] if isinstance(obj, set) else plain_of(obj)
+        given: Any = obj.args if isinstance(obj, BaseException) else collection
         recorder.sink_now.append({
             "e": "call", "id": ident, "tier": "boundary", "function": symbol.replace(":", "."),
             "module": symbol.partition(":")[0], "qualname": symbol.partition(":")[2], "kind": "constructor",
@@ -344,11 +341,8 @@ def of_class(encoder: Encoder, obj: Any, depth: int) -> Json:
     made: Dict[str, Json] = {"$obj": symbol_of(kind) or kind.__qualname__}
     if depth >= STATE_DEPTH:
         return made
-    base: Any
-    for base in (dict, list, str, bytes, int, float, tuple):
-        if isinstance(obj, base):
-            made["data"] = encoder.encode(base(obj), depth + 1)
-            break
+    for data in plain_of(obj):
+        made["data"] = encoder.encode(data, depth + 1)
     made["state"] = {name: encoder.encode(item, depth + 1) for name, item in sorted(state_of(obj).items())}
     return made
 

@@ -134,6 +134,23 @@ def find_symbol(symbol: str) -> Any:
     return found
 
 
+# How an object that is one of these by inheritance is read as such without asking its own class.
+PLAIN: List[Tuple[type, Callable[[Any], Any]]] = [
+    (dict, dict.copy),
+    (list, lambda v: list.__getitem__(v, slice(None))),
+    (str, str.__str__),
+    (bytes, lambda v: bytes.__getitem__(v, slice(None))),
+    (int, int.__int__),
+    (float, float.__float__),
+    (tuple, lambda v: tuple.__getitem__(v, slice(None))),
+]
+
+
+def plain_of(obj: Any) -> List[Any]:
+    """Return what an object holds as a mapping, a list, a text or a number that it is by inheritance: one or none."""
+    return [read(obj) for base, read in PLAIN if isinstance(obj, base)][:1]
+
+
 # Standard-library values, by what their constructor takes. Name: (type, to arguments, from arguments).
 Std = Tuple[type, Callable[[Any], Tuple[Any, ...]], Callable[..., Any]]
 STD: Dict[str, Std] = {

@@ -22,7 +22,10 @@ class Owner:
 
     def __init__(self, target: Any, space: Any) -> None:
         """Begin to watch ``space``, the attributes of ``target``, which may die when it would."""
-        self.hold: Any = weakref.ref(target, self.clear) if hasattr(type(target), "__weakref__") else lambda: target
+        try:
+            self.hold: Any = weakref.ref(target, self.clear)
+        except TypeError:
+            self.hold = lambda: target
         self.space = space
         self.last: Dict[str, Any] = dict(space)
         self.first = dict(space)

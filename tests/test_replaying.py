@@ -106,6 +106,10 @@ def test_replays_on_the_recorded_release_are_all_ok_every_time(recorded: Recorde
         ("test_inner_again gauge.same", "ok", ""),
         ("test_packs gauge.stamp", "ok", ""),
         ("test_parses gauge.named", "ok", ""),
+        ("test_small gauge.small", "changed", "4 == 3"),
+        ("test_small_again gauge.small", "differs", "4"),
+        ("test_awaited gauge.soon", "changed", "4 == 3"),
+        ("test_number gauge.grade", "ok", ""),
         ("test_parses gauge.usage", "unreplayable", "ArgumentParser.format_usage of another package"),
     ],
 )
@@ -132,8 +136,18 @@ def test_a_test_works_if_its_calls_do(recorded: Recorded) -> None:
         "test_inner_again",
         "test_packs",
         "test_parses",
+        "test_small_again",
+        "test_number",
+        "test_many_times",
     }
     assert tests["test_asked_otherwise"] == "unknown"
+
+
+def test_a_call_in_a_loop_is_recorded_so_often_and_no_oftener(recorded: Recorded) -> None:
+    """Of a call that a test makes a thousand times at one place the first ones are kept."""
+    events = [event for test, event in recorded.trace.calls() if test.endswith("test_many_times")]
+    assert len(events) == 2 * 50
+    assert recorded.trace.end["counts"]["gauge.same"][1] > 1000
 
 
 def test_a_trace_that_is_cut_off_is_refused(recorded: Recorded, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ class Source:
         self.parents: Dict[ast.AST, ast.AST] = {}
         self.statements: Dict[Tuple[int, int], ast.stmt] = {}
         self.origins: Dict[str, str] = {}  # names that the file imports from somewhere: ``module:name``
+        self.given: Dict[Tuple[ast.AST, str], List[ast.expr]] = {}
         self.chains: Dict[ast.AST, List[Tuple[str, ...]]] = {}
         try:
             with open(filename, "rb") as file:
@@ -65,6 +66,16 @@ class Source:
                 if chain is not None:
                     found.append(chain)
         return self.chains[node]
+
+    def values_of(self, function: ast.AST, name: str) -> List[ast.expr]:
+        """Return the calls and awaited calls that a function assigns to a name as they are."""
+        if (function, name) not in self.given:
+            self.given[function, name] = [
+                node.value.value if isinstance(node.value, ast.Await) else node.value
+                for node in ast.walk(function)
+                if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
+            ]
+        return self.given[function, name]
 
     def ancestors(self, node: ast.AST) -> Iterator[Tuple[ast.AST, ast.AST]]:
         """Yield (child, parent) from ``node`` up to the module."""
@@ -188,6 +199,8 @@ def names_after(source: Source, node: ast.AST) -> Set[str]:
 
 def usage_of(source: Source, node: ast.AST) -> str:
     """Say what became of a call's result: ``none``, ``checked`` (by comparisons we saw, or later calls), ``whole``."""
+    if isinstance(source.parents.get(node), ast.Await):
+        node = source.parents[node]
     for child, parent in source.ancestors(node):
         if isinstance(parent, ast.Assert):
             return "checked"
@@ -312,4 +325,6 @@ def make_site(code: types.CodeType, instruction: int) -> Site:
     positions = POSITIONS[id(code)][1]
     if not 0 <= index < len(positions) or None in positions[index]:
         return Site(source, None)
-    return Site(source, source.find(positions[index]))
+    node = source.find(positions[index])
+    # The body of a coroutine begins when it is awaited.
+    return Site(source, node.value if isinstance(node, ast.Await) else node)

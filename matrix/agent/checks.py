@@ -182,8 +182,26 @@ class Builder:
         """Return what a name holds now."""
         for names in (self.locals, self.frame.f_globals, self.frame.f_builtins):
             if node.id in names:
-                return self.value(names[node.id])
+                made = self.assigned(node, names[node.id])
+                return self.value(names[node.id]) if made is None else {"v": {"$ref": made}}
         raise Inexpressible(node.id)
+
+    def assigned(self, node: ast.Name, held: Any) -> Optional[int]:
+        """Return the call whose result a name was given, where that is a number or the like and still is held by it.
+
+        Other objects are known by who they are.
+        """
+        recorder = self.recorder
+        values = self.source.values_of(self.source.function(node), node.id)
+        made: int = max((recorder.last_calls.get((id(self.frame), value), 0) for value in values), default=0)
+        if not made or recorder.small.get(made, self) is not held:
+            return None
+        self.mentioned.add(made)
+        return made
+
+    def of_Await(self, node: ast.Await) -> Json:
+        """Return what was awaited."""
+        return self.tree(node.value)
 
     def of_Attribute(self, node: ast.Attribute) -> Json:
         """Return an attribute: of a module at once, of a result by a step that the replay takes."""

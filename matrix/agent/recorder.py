@@ -23,7 +23,9 @@ from .values import Json, Templates, canonical
 from .watch import Watch
 
 LIBRARY, SUBJECT, SUITE = 0, 1, 2
+SMALL = (bool, int, float, str, type(None), bytes, tuple)
 CHANGEABLE = (list, dict, set, bytearray)
+LOOPS = 50  # times that a test makes a call at one place, which are recorded: more of them tell no more
 SWEEP = 200  # calls after which results that nothing refers to are let go
 
 
@@ -34,6 +36,7 @@ class Token:
         "before",
         "changeable",
         "definition",
+        "dropped",
         "event",
         "inner",
         "result",
@@ -53,6 +56,7 @@ class Token:
         self.changeable: Dict[str, Tuple[Any, str]] = {}  # arguments: the object, and its state at entry
         self.yielded = False
         self.inner = False
+        self.dropped = False  # one of too many like it: what it does is heard, and not kept
         self.before: Dict[str, Any] = {}  # files that changed during the call, as they were before it
         self.services: Dict[str, str] = {}
         self.suspended = False  # at a yield, and nothing was heard of it since
@@ -165,6 +169,8 @@ class Recorder:
         self.threads: Dict[int, int] = {}
         self.made: List[int] = []  # calls from outside in this test
         self.last_calls: Dict[Tuple[int, Any], int] = {}
+        self.small: Dict[int, Any] = {}  # what calls of this test gave that has no identity of its own
+        self.times: Dict[Tuple[int, ...], int] = {}  # how often this test made a call at a place, and the way to it
 
     # What is of interest
 
@@ -432,6 +438,9 @@ class Recorder:
             return  # the test runner's own use of the subject is not what the tests do
         outer = caller or frame.f_back
         self.switch()
+        if caller is not None and self.is_enough(caller):
+            self.drop(frame, caller, definition)
+            return
         sink = self.sink_now = self.sink(caller)
         self.changes(sink)
         site = callsite.site_of(outer) if outer is not None else callsite.Site(callsite.source_of(""), None)
@@ -460,6 +469,26 @@ class Recorder:
                 self.snapshots.inline.on = False
         if site.node is not None and outer is not None and direct_call(site, event):
             self.last_calls[id(outer), site.node] = self.calls
+
+    def is_enough(self, caller: types.FrameType) -> bool:
+        """Say whether a test has made a call at this place, on the way that it came there, as often as is kept."""
+        way: List[int] = []
+        frame: Optional[types.FrameType] = caller
+        while frame is not None:
+            token = self.tokens.get(id(frame))
+            if token is not None and token.dropped:
+                return True
+            if self.kinds.get(frame.f_code.co_filename) == SUITE:
+                way += (id(frame.f_code), frame.f_lasti)
+            frame = frame.f_back
+        times = self.times[tuple(way)] = self.times.get(tuple(way), 0) + 1
+        return times > LOOPS
+
+    def drop(self, frame: types.FrameType, caller: types.FrameType, definition: probes.Definition) -> None:
+        """Leave out a call, and what is called in it."""
+        self.last_calls.pop((id(caller), callsite.site_of(caller).node), None)
+        token = self.tokens[id(frame)] = Token(definition, {}, [])
+        token.dropped = True
 
     def watch_arguments(
         self, token: Token, values: Tuple[Any, ...], site: callsite.Site, outer: Optional[types.FrameType]
@@ -577,6 +606,8 @@ class Recorder:
 
     def finish(self, token: Token, how: str, value: Any) -> None:
         """End a call: what it gave and what it did to its surroundings."""
+        if token.dropped:
+            return
         if token.inner:
             self.finish_inner(token, how, value)
             return
@@ -600,6 +631,8 @@ class Recorder:
         finally:
             if token in self.boundaries:
                 self.boundaries.remove(token)
+        if how == "return" and type(value) in SMALL:
+            self.small[ident] = value
         changed = self.mutated(token)
         if changed:
             event.setdefault("effects", {})["args"] = changed
@@ -617,6 +650,8 @@ class Recorder:
 
     def yields(self, token: Token, value: Any) -> None:
         """Note what a generator yields: the first time as the outcome of its call."""
+        if token.dropped:
+            return
         if token.script is not None:
             self.pause(token)
             token.step = self.snapshots.outcome("yield", value, for_replay=True)
@@ -629,6 +664,8 @@ class Recorder:
     def resumes(self, token: Token, value: Any) -> None:
         """Note what was sent, and what the caller changed meanwhile."""
         token.suspended = False
+        if token.dropped:
+            return
         if token.script is not None:
             self.holds([])
             self.handed(token, "sent", value)
@@ -686,6 +723,8 @@ class Recorder:
         above: Optional[types.FrameType] = caller
         while above is not None:
             token = self.tokens.get(id(above))
+            if token is not None and token.dropped:
+                return
             if token is not None and token.script is None:
                 event = {"stub": stub, "values": self.snapshots.bound(definition, values)}
                 token.event.setdefault("stubs", []).append(event)
@@ -710,6 +749,8 @@ class Recorder:
         if test != self.test:
             self.test = test
             self.last_calls.clear()
+            self.small.clear()
+            self.times.clear()
             self.made.clear()
             self.known.forget()
             self.seen.clear()
@@ -797,6 +838,8 @@ class Recorder:
         """Note what an executed statement of the suite looked at."""
         source = callsite.source_of(filename)
         self.switch()
+        if self.is_enough(frame):
+            return
         for event in checks.events_of(source, line, column, frame, self):
             if event["e"] == "read":
                 self.read(self.sink(frame), [event])

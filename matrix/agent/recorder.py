@@ -25,7 +25,7 @@ from .watch import Watch
 LIBRARY, SUBJECT, SUITE = 0, 1, 2
 SMALL = (bool, int, float, str, type(None), bytes, tuple)
 CHANGEABLE = (list, dict, set, bytearray)
-LOOPS = 50  # times that a test makes a call at one place, which are recorded: more of them tell no more
+LOOPS = 20  # times that a test makes a call at one place, which are recorded: more of them tell no more
 SWEEP = 200  # calls after which results that nothing refers to are let go
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from lines import END, HEADER, Json, blob, call, pack
 
+from matrix import self_replay
 from matrix.baseline import Baseline, BaselineError, compare_runs, masks_path, read_baseline, write_baseline
 from matrix.judging import Judge, sort_reports
 from matrix.trace import Trace, read_trace
@@ -126,3 +127,12 @@ def test_bad_file(trace: Trace, tmp_path: Path, text: str | None, reason: str) -
         read_baseline(path, trace)
     assert str(caught.value).startswith(f"{path}: {reason}")
     assert "; make it with `caliper-matrix" in str(caught.value)
+
+
+def test_self_replay(trace: Trace) -> None:
+    """What replays on the recorded release is counted by tier, and each other call is told with its reason."""
+    scores = self_replay.score([Judge(trace, {}, {2: "takes a closure"})])["default"]
+    assert (scores["boundary"]["numerator"], scores["boundary"]["denominator"]) == (1, 2)
+    assert scores["made"] == 1
+    (left,) = scores["left"]
+    assert (left["tier"], left["reason"], left["calls"]) == ("boundary", "takes a closure", 1)

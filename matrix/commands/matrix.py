@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from matrix import cli
+from matrix import cli, self_replay
+from matrix.accuracy import merge_scores
 from matrix.baseline import Baseline, masks_path, read_baseline
 from matrix.errors import CaliperError
 from matrix.judging import Judge, sort_reports
@@ -50,7 +51,9 @@ def run(options: argparse.Namespace) -> int:
         raise RunError(message)
     cache = options.cache or Path(".nox/.cache/caliper", name)
     out = options.out or Path("results", name)
-    summary = aggregate(name, listed, judges(traces), cache / "runs", out)
+    judged = judges(traces)
+    summary = aggregate(name, listed, judged, cache / "runs", out)
+    merge_scores(out / "accuracy.json", "self_replay", self_replay.score(judged))
     print(as_json(summary) if options.json else as_text(summary))
     return cli.FINE
 

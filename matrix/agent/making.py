@@ -8,6 +8,7 @@ import keyword
 import sys
 from typing import Any, Callable, Dict, List, Tuple
 
+from .harmless import allowed, usable
 from .values import BadValue, Decoder, Json, canonical, exception_type, find_symbol
 
 
@@ -94,6 +95,17 @@ def find(path: str, modules: Tuple[str, ...]) -> Any:
     return found
 
 
+def checked(found: Any, name: str) -> Any:
+    """Return what a trace led to.
+
+    Raises:
+        Unreplayable: it is nothing that a trace may call.
+    """
+    if not usable(found):
+        raise Unreplayable("%s is of another package" % name)
+    return found
+
+
 class Makers:
     """Makes the objects of one test; the same number gives the same object."""
 
@@ -127,7 +139,7 @@ class Makers:
         path = value["$symbol"]
         module = path.partition(":")[0]
         if module.split(".")[0] in self.player.modules:
-            return find(path, self.player.modules)
+            return checked(find(path, self.player.modules), path)
         if not allowed(module, path.partition(":")[2], self.player.imports):
             raise Unreplayable("%s is of another package" % path)
         try:
@@ -140,17 +152,18 @@ class Makers:
         """Return a method of an object."""
         on = decoder.decode(value["on"])
         try:
-            return getattr(on, value["$bound"])
+            return checked(getattr(on, value["$bound"]), value["$bound"])
         except AttributeError:
             raise Missing("%s has no %s" % (type(on).__name__, value["$bound"])) from None
 
     def make_make(self, decoder: Decoder, value: Json) -> Any:
         """Return a named tuple of the subject's."""
-        return find(value["$make"], self.player.modules)(*[decoder.decode(item) for item in value["args"]])
+        kind = checked(find(value["$make"], self.player.modules), value["$make"])
+        return kind(*[decoder.decode(item) for item in value["args"]])
 
     def make_new(self, decoder: Decoder, value: Json) -> Any:
         """Return an object of the subject's, constructed as it was and brought into the state that it had."""
-        kind = find(value["$new"], self.player.modules)
+        kind = checked(find(value["$new"], self.player.modules), value["$new"])
         if value.get("bare"):
             made = kind.__new__(kind)
             for name, item in value.get("state", {}).items():
@@ -408,41 +421,6 @@ def new_mock(decoder: Decoder, definition: Json) -> Any:
     if kind is None:
         raise Unreplayable("a mock of class %s" % definition["class"])
     return kind(**{name: decoder.decode(item) for name, item in definition["state"].items()})
-
-
-# Modules whose functions and classes a trace may name: data types and pure functions of the standard library.
-DATA_MODULES = {
-    "abc", "argparse", "array", "ast", "asyncio", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
-    "datetime", "decimal", "enum", "fractions", "functools", "inspect", "io", "itertools", "json", "logging", "math",
-    "numbers", "operator", "pathlib", "re", "string", "textwrap", "time", "types",
-    "typing", "unittest.mock", "uuid", "warnings", "zoneinfo",
-}  # fmt: skip
-# Classes of other modules that are as harmless.
-DATA_TYPES = {"os:PathLike"}
-UNSAFE = {
-    "eval",
-    "exec",
-    "compile",
-    "open",
-    "__import__",
-    "input",
-    "breakpoint",
-    "exit",
-    "quit",
-    "globals",
-    "setattr",
-    "delattr",
-    "vars",
-}
-
-
-def allowed(module: str, name: str, imports: Any) -> bool:
-    """Say whether a trace may name ``module:name``: a data type, or a module that the suite imports and patches."""
-    if module == "builtins":
-        return name not in UNSAFE
-    if "%s:%s" % (module, name) in DATA_TYPES:
-        return True
-    return module in DATA_MODULES or (not name and module in imports)
 
 
 def synthesize(definition: Json, player: Any, decoder: Decoder) -> Any:

@@ -74,7 +74,7 @@ class Replayer:
         if held.value is MISSING:
             raise Blocked(call, self.trace.name(call))
         try:
-            return snapshot.path_of(held.value, path)
+            return making.checked(snapshot.path_of(held.value, path), "what %s gave" % self.trace.name(call))
         except (LookupError, AttributeError, TypeError):
             raise Absent(call, "%s gave nothing at %s" % (self.trace.name(call), show(path))) from None
 
@@ -376,6 +376,8 @@ class Replayer:
     def prepare(self, event: Dict[str, Any]) -> Tuple[Any, List[Any], Dict[str, Any]]:
         """Return the function and its arguments."""
         function = self.reach(event)
+        if event["kind"] != "property":
+            making.checked(function, "what is called")
         args: List[Any] = []
         kwargs: Dict[str, Any] = {}
         skipped = False

@@ -319,26 +319,65 @@ def merge(raw: Path) -> list[Event]:
                     old = counts.get(function, [0, 0])
                     counts[function] = [old[0] + calls, old[1] + boundary]
         lines += [renumber(line, shift) if shift else line for line in own if line.get("e") != "end"]
-        shift = max((line["id"] for line in lines if isinstance(line.get("id"), int)), default=0)
+        shift = max((number for line in lines for number in numbers_in(line)), default=0)
     return [*lines, {"e": "end", "counts": dict(sorted(counts.items())), "tests": dict(sorted(tests.items()))}]
 
 
-NUMBERED = ("$ref", "$stub", "$class", "$inst", "$mock", "call", "stub", "mock")
-
-
-def renumber(value: Json, shift: int) -> Json:
+def renumber(line: Event, shift: int) -> Event:
     """Return a line of a further process with its numbers after those of the ones before."""
+    made: Event = {key: renumber_value(item, shift) for key, item in line.items() if key not in ("stubs", "mocks")}
+    made.update({key: line[key] + shift for key in ("id", "call", "within") if isinstance(line.get(key), int)})
+    if line.get("e") == "check":
+        made["calls"] = [call + shift for call in line["calls"]]
+        made.update({"tree": renumber_tree(line["tree"], shift)} if "tree" in line else {})
+    if "stubs" in line:
+        made["stubs"] = [renumber_stub(entry, shift) for entry in line["stubs"]]
+    if "mocks" in line:
+        made["mocks"] = [
+            {**renumber_value(entry, shift), "mock": entry["mock"] + shift if entry["mock"] else 0}
+            for entry in line["mocks"]
+        ]
+    return made
+
+
+def renumber_stub(entry: Event, shift: int) -> Event:
+    """Return what a stub did; 0 is one that no value holds."""
+    made = renumber_value({key: item for key, item in entry.items() if key != "events"}, shift)
+    events = {"events": [renumber(event, shift) for event in entry["events"]]} if "events" in entry else {}
+    return {**made, **events, "stub": entry["stub"] + shift if entry["stub"] else 0}
+
+
+def renumber_tree(tree: Json, shift: int) -> Json:
+    """Return the tree of a check with other numbers."""
+    if isinstance(tree, list):
+        return [renumber_tree(item, shift) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if "clock" in tree:
+        return {"clock": tree["clock"] + shift}
+    return {key: (renumber_value if key == "v" else renumber_tree)(item, shift) for key, item in tree.items()}
+
+
+def renumber_value(value: Json, shift: int) -> Json:
+    """Return a value with other numbers; what is data stays as it is."""
     if isinstance(value, list):
-        return [renumber(item, shift) for item in value]
+        return [renumber_value(item, shift) for item in value]
     if not isinstance(value, dict):
         return value
-    made = {key: renumber(item, shift) for key, item in value.items()}
-    for key in NUMBERED:
-        if isinstance(made.get(key), int):
-            made[key] += shift
-    if ("e" in made or "def" in made) and isinstance(made.get("id"), int):
-        made["id"] += shift
+    made = {key: renumber_value(item, shift) for key, item in value.items()}
+    for kind in ("$ref", "$stub", "$class", "$inst", "$mock"):
+        if isinstance(made.get(kind), int):
+            made[kind] += shift
     return made
+
+
+def numbers_in(line: Event) -> Iterator[int]:
+    """Yield the numbers that a line gives: its own, and those of the calls in the scripts of its stubs."""
+    if isinstance(line.get("id"), int):
+        yield line["id"]
+    for entry in line.get("stubs", ()):
+        for event in entry.get("events", ()):
+            yield from numbers_in(event)
 
 
 def contents(blobs: Mapping[str, bytes]) -> list[Event]:

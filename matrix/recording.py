@@ -279,6 +279,7 @@ class Job:
             "allowed": list(self.services.allowed),
             "refusals": "" if self.network else str(self.refusals),
             "inner": self.inner,
+            "loops": self.subject.loops,
             "sites": self.sites,
             "script": not any(Path(part).name in ("pytest", "py.test", "unittest") for part in self.command[:3]),
             "out": str(raw / "events"),

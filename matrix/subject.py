@@ -55,6 +55,7 @@ class Subject:
     suite_from: str = INSTALLED
     suite_files: tuple[str, ...] = ()
     inner: bool = True
+    loops: int = 0
     also: tuple[str, ...] = ()
     test_requires: tuple[str, ...] = ()
     services: Path | None = None
@@ -83,8 +84,8 @@ def load_subject(name: str | Path) -> Subject:
 
 
 KEYS = {
-    "name", "modules", "python", "suite", "suite-from", "suite-files", "command", "inner", "also", "test-requires",
-    "services", "presets", "profiles",
+    "name", "modules", "python", "suite", "suite-from", "suite-files", "command", "inner", "loops", "also",
+    "test-requires", "services", "presets", "profiles",
 }  # fmt: skip
 
 
@@ -119,6 +120,7 @@ def build_subject(table: dict[str, Any], path: Path) -> Subject:
         suite_from=str(table.get("suite-from", INSTALLED)),
         suite_files=strings(table.get("suite-files", [])),
         inner=bool(table.get("inner", True)),
+        loops=int(table.get("loops", 0)),
         also=strings(table.get("also", [])),
         test_requires=strings(table.get("test-requires", [])),
         services=path.with_name(table["services"]) if "services" in table else None,

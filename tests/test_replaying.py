@@ -16,7 +16,8 @@ from matrix.subject import Subject
 from matrix.trace import Trace, TraceError, read_trace
 
 FIXTURE = Path(__file__).parent / "fixtures" / "gauge"
-SUBJECT = Subject("gauge", ("gauge",), ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gauge.py"))
+COMMAND = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gauge.py")
+SUBJECT = Subject("gauge", ("gauge",), COMMAND, loops=20)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,11 @@ def test_replays_on_the_recorded_release_are_all_ok_every_time(recorded: Recorde
         ("test_small_again gauge.small", "differs", "4"),
         ("test_awaited gauge.soon", "changed", "4 == 3"),
         ("test_number gauge.grade", "ok", ""),
+        ("test_file gauge.loads", "ok", ""),
+        ("test_twice_made gauge.Pair.__init__", "ok", ""),
+        ("test_literal gauge.day", "ok", ""),
+        ("test_zone gauge.offset", "ok", ""),
+        ("test_library gauge.nested", "ok", ""),
         ("test_parses gauge.usage", "unreplayable", "ArgumentParser.format_usage of another package"),
     ],
 )
@@ -139,12 +145,17 @@ def test_a_test_works_if_its_calls_do(recorded: Recorded) -> None:
         "test_small_again",
         "test_number",
         "test_many_times",
+        "test_file",
+        "test_twice_made",
+        "test_literal",
+        "test_zone",
+        "test_library",
     }
     assert tests["test_asked_otherwise"] == "unknown"
 
 
 def test_a_call_in_a_loop_is_recorded_so_often_and_no_oftener(recorded: Recorded) -> None:
-    """Of a call that a test makes a thousand times at one place the first ones are kept."""
+    """Of a call that a test makes a thousand times at one place, those are kept that the subject's file asks for."""
     events = [event for test, event in recorded.trace.calls() if test.endswith("test_many_times")]
     assert len(events) == 2 * 20
     assert recorded.trace.end["counts"]["gauge.same"][1] > 1000

@@ -103,8 +103,7 @@ class Callee:
         if self.name in ("__init__", "__new__") and self.in_class():
             self.receiver, self.dropped = first, 1
             called = isinstance(self.target, type) or self.site.name not in ("__init__", "__new__")
-            makes = self.name == "__init__" or not isinstance(first.__init__, types.FunctionType)
-            self.kind = "constructor" if called and makes else "method"
+            self.kind = "constructor" if called else "method"
             return
         for name in dict.fromkeys((self.site.name, self.name, self.mangled())):
             if name and self.found_on(first, name):

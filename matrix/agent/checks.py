@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import sys
+import textwrap
 import types
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import callsite
-from .values import Json, symbol_of
+from .values import STD_BY_TYPE, Json, symbol_of
 
 COMPARISONS = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
@@ -296,6 +298,8 @@ class Builder:
         if made is not None:
             self.mentioned.add(made)
             return {"v": {"$ref": made}}
+        with contextlib.suppress(Inexpressible):
+            return self.value(self.literal(node))
         if any(isinstance(argument, ast.Starred) for argument in node.args) or any(
             k.arg is None for k in node.keywords
         ):
@@ -330,6 +334,25 @@ class Builder:
                 "kwargs": keywords,
             }
         raise Inexpressible("a call of %s" % (".".join(chain) if chain else "something"))
+
+    def literal(self, node: ast.expr) -> Any:
+        """Return what an expression gives that makes a value of constants alone: ``date(2020, 1, 31)``."""
+        if isinstance(node, ast.Constant):
+            return node.value
+        if isinstance(node, ast.Call) and all(keyword.arg for keyword in node.keywords):
+            chain = callsite.chain_of(node.func)
+            found = module_attribute(chain, self.frame) if chain else None
+            if found is not None and (found[0] in STD_BY_TYPE or found[0] is textwrap.dedent):
+                keywords = {keyword.arg or "": self.literal(keyword.value) for keyword in node.keywords}
+                try:
+                    return found[0](*[self.literal(argument) for argument in node.args], **keywords)
+                except Exception as error:
+                    raise Inexpressible(str(error)) from None
+        if isinstance(node, ast.Attribute):
+            found = module_attribute(callsite.chain_of(node) or ("",), self.frame)
+            if found is not None and type(found[0]) in STD_BY_TYPE:
+                return found[0]
+        raise Inexpressible(type(node).__name__)
 
     def plain(self, node: ast.Call) -> List[Json]:
         """Return positional arguments; a function of the lists is applied to no others."""

@@ -8,6 +8,8 @@ import types
 import weakref
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
+from .values import resolves, symbol_of
+
 Path = List[List[Any]]
 # Strings this short are shared by the interpreter, and equal ones are everywhere.
 SHORT = 8
@@ -113,6 +115,8 @@ class Known:
                 return
         if type(obj) in (bytes, *ATOMS) or (type(obj) is tuple and not obj):
             return
+        if path and isinstance(obj, type) and resolves(symbol_of(obj) or "", obj):
+            return  # a class that has a name is no part of what a call made
         held = self.get(obj)
         if held is None:
             self.entries[id(obj)] = Entry(obj, call, path, seen)

@@ -6,6 +6,7 @@ import ast
 import functools
 import keyword
 import sys
+import types
 from typing import Any, Callable, Dict, List, Tuple
 
 from .harmless import allowed, usable
@@ -251,8 +252,6 @@ class Makers:
 
     def new_class(self, decoder: Decoder, definition: Json) -> Any:
         """Make a class from its definition."""
-        import types
-
         bases = tuple(decoder.decode(base) for base in definition["bases"])
         body = {name: decoder.decode(item) for name, item in definition["body"].items()}
         slots = body.get("__slots__", ())
@@ -278,8 +277,6 @@ class Makers:
 
     def new_instance(self, decoder: Decoder, definition: Json, number: int) -> Any:
         """Make an instance from its definition."""
-        import types
-
         kind = decoder.decode(definition["class"])
         data = decoder.decode(definition["data"]) if "data" in definition else None
         if kind is types.ModuleType:
@@ -325,7 +322,7 @@ MEMBERS: Dict[str, Any] = {
 
 def blank(kind: Any, data: Any) -> Any:
     """Return an object of a class with what it holds as data, but without state: no constructor is called."""
-    native = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    native = next(base for base in kind.__mro__ if isinstance(vars(base).get("__new__"), types.BuiltinFunctionType))
     if isinstance(data, (dict, list, set)):
         made = native.__new__(kind)
         native.__init__(made, data)
@@ -340,8 +337,6 @@ class Answer:
 
     def __init__(self, facts: Dict[str, Any]) -> None:
         """Hold what was recorded."""
-        import types
-
         self.status_code, self.reason, self.url = facts["status_code"], facts["reason"], facts["url"]
         self.content = facts["content"]
         self.headers = Headers(facts["headers"])

@@ -7,6 +7,7 @@ here may raise into the program, and none of the subject's ``repr``, ``==`` or `
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import os
@@ -15,17 +16,16 @@ import threading
 import types
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import callsite, checks, probes, world
+from . import calls, callsite, checks, probes, world
 from .inline import MOST, is_foreign
 from .known import Known
-from .snapshot import Snapshots
+from .snapshot import OUT_OF_SIGHT, Snapshots
 from .values import Json, Templates, canonical
 from .watch import Watch
 
 LIBRARY, SUBJECT, SUITE = 0, 1, 2
 SMALL = (bool, int, float, str, type(None), bytes, tuple)
 CHANGEABLE = (list, dict, set, bytearray)
-LOOPS = 20  # times that a test makes a call at one place, which are recorded: more of them tell no more
 SWEEP = 200  # calls after which results that nothing refers to are let go
 
 
@@ -155,6 +155,7 @@ class Recorder:
         self.seen: set[str] = set()
         self.calls = 0
         self.inner = bool(config.get("inner"))
+        self.loops = int(config.get("loops") or 0)
         self.boundaries: List[Token] = []
         self.templates = Templates(config["templates"])
         self.known = Known()
@@ -447,6 +448,9 @@ class Recorder:
         if caller is not None:
             self.read(sink, self.reads(site, caller))
         event = self.snapshots.call(frame, definition, values, site, outer, direct=frame.f_back is outer)
+        if out_of_sight(event) and (frame.f_back is not caller or self.is_through_library(site, event, caller)):
+            self.boundary[definition.ident] -= 1  # what a library does with what is inside the subject's own objects
+            return
         self.calls += 1
         if not self.calls % SWEEP:
             self.known.forget_gone()
@@ -470,19 +474,35 @@ class Recorder:
         if site.node is not None and outer is not None and direct_call(site, event):
             self.last_calls[id(outer), site.node] = self.calls
 
+    def is_first_half(self, event: Dict[str, Json], value: Any) -> bool:
+        """Say whether a class was called, and its ``__init__`` follows with the same arguments: that is the call."""
+        if event.get("kind") != "constructor" or not event["qualname"].endswith(".__new__"):
+            return False
+        follows = type(value).__init__
+        return isinstance(follows, types.FunctionType) and self.snapshots.is_subjects(follows)
+
+    def is_through_library(self, site: callsite.Site, event: Dict[str, Json], caller: Any) -> bool:
+        """Say whether what the caller spelled is a call of another library's, which called the subject in turn."""
+        if not isinstance(site.node, ast.Call) or site.chain is None or direct_call(site, event):
+            return False
+        target = calls.resolve(site.chain, caller)
+        home = getattr(target, "__module__", None)
+        return isinstance(home, str) and home != "builtins" and self.snapshots.home(target) == LIBRARY
+
     def is_enough(self, caller: types.FrameType) -> bool:
         """Say whether a test has made a call at this place, on the way that it came there, as often as is kept."""
+        if not self.loops:
+            return False
         way: List[int] = []
         frame: Optional[types.FrameType] = caller
         while frame is not None:
             token = self.tokens.get(id(frame))
             if token is not None and token.dropped:
                 return True
-            if self.kinds.get(frame.f_code.co_filename) == SUITE:
-                way += (id(frame.f_code), frame.f_lasti)
+            way += (id(frame.f_code), frame.f_lasti)
             frame = frame.f_back
         times = self.times[tuple(way)] = self.times.get(tuple(way), 0) + 1
-        return times > LOOPS
+        return times > self.loops
 
     def drop(self, frame: types.FrameType, caller: types.FrameType, definition: probes.Definition) -> None:
         """Leave out a call, and what is called in it."""
@@ -625,6 +645,10 @@ class Recorder:
             event = token.event
         if token.result is not None and how == "return":
             value = token.result
+        if how == "return" and self.is_first_half(event, value):
+            self.boundaries.remove(token)
+            self.made.remove(ident)
+            return
         try:
             event["outcome"] = self.snapshots.outcome(how, value, ident=None if token.yielded else ident)
             self.effects(event, token)
@@ -846,6 +870,12 @@ class Recorder:
             else:
                 self.holds(self.sink(frame))
                 self.sink(frame).append(event)
+
+
+def out_of_sight(event: Dict[str, Json]) -> bool:
+    """Say whether a call is on or with an object of the subject's that its caller never held."""
+    values = [event["access"].get("receiver"), *(argument["value"] for argument in event["args"])]
+    return any(isinstance(value, dict) and OUT_OF_SIGHT in str(value.get("$opaque", "")) for value in values)
 
 
 def direct_call(site: callsite.Site, event: Dict[str, Json]) -> bool:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import enum
 import inspect
+import io
 import sys
 import types
 from typing import Any, Dict, Optional, Tuple
 
 from . import calls, probes
-from .inline import Inline
+from .inline import Inline, opened
 from .known import Known, Path, is_answer
 from .own import HELD, Own
 from .values import Encoder, Json, canonical, find_symbol, plain_of, resolves, sha256, symbol_of
 
 # The state of an object that is not ours is stored this deep: enough to compare it, not to rebuild it.
 STATE_DEPTH = 4
+OUT_OF_SIGHT = ", made out of sight"
 
 
 class Snapshots:
@@ -73,6 +75,8 @@ class Snapshots:
             return found
         if type(obj) in HELD and self.own.find(self.own.objects, obj) is not None:
             return self.own.anonymous(obj)
+        if isinstance(obj, io.IOBase) and getattr(obj, "mode", "") in ("r", "rb"):
+            return opened(encoder, obj)
         if isinstance(obj, (list, tuple, dict)) and type(obj) in (list, tuple, dict):
             return self.with_texts(encoder, obj, depth)
         if isinstance(obj, (types.MethodType, types.BuiltinMethodType)):
@@ -213,7 +217,7 @@ class Snapshots:
             return held
         if not self.inline.on and self.is_fresh(obj) and symbol and resolves(symbol, kind):
             return {"$ref": self.constructed(obj, symbol)}
-        return {"$opaque": "%s, made out of sight" % symbol}
+        return {"$opaque": "%s%s" % (symbol, OUT_OF_SIGHT)}
 
     @staticmethod
     def is_fresh(obj: Any) -> bool:

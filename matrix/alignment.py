@@ -14,6 +14,8 @@ from matrix.compare import Json, normal
 
 Event = Mapping[str, Any]
 
+# What two definitions need not share: their numbers, and their lines, for imports that may fail take more of them.
+OWN = {"id", "line"}
 DEFINED = {"$stub": "stub", "$class": "class", "$inst": "inst", "$mock": "mock"}
 
 
@@ -90,6 +92,16 @@ class Renaming:
     calls: dict[int, int] = field(default_factory=dict)
     definitions: dict[tuple[str, int], int] = field(default_factory=dict)
 
+    def pair(self, left: Event, right: Event) -> None:
+        """Take two calls for the same, with what stubs were asked and called meanwhile, in order."""
+        self.calls[right["id"]] = left["id"]
+        for ours, theirs in zip(left.get("stubs", ()), right.get("stubs", ()), strict=False):
+            if "id" in ours and "id" in theirs:
+                self.calls[theirs["id"]] = ours["id"]
+            for one, other in zip(ours.get("events", ()), theirs.get("events", ()), strict=False):
+                if one["e"] == other["e"] == "call":
+                    self.pair(one, other)
+
     def given_alike(self, left: Event, right: Event) -> bool:
         """Say whether two calls were made on alike objects with alike arguments, whatever their parameters' names."""
         ours, theirs = given(left), given(right)
@@ -134,7 +146,7 @@ class Renaming:
         if one is None or other is None:
             return False
         self.definitions[kind, right] = left  # before it is looked into: it may hold itself
-        if not all(self.alike(one.get(key), other.get(key)) for key in (one.keys() | other.keys()) - {"id"}):
+        if not all(self.alike(one.get(key), other.get(key)) for key in (one.keys() | other.keys()) - OWN):
             del self.definitions[kind, right]
             return False
         return True

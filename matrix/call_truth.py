@@ -139,8 +139,8 @@ def find_happened(judge: Judge, passing: Iterable[str], events: Sequence[Event],
     renaming = Renaming(ours, theirs)
     for test, places in pairs.items():
         for left, right in places.items():
-            if "id" in ours.tests[test][left]:
-                renaming.calls[theirs.tests[test][right]["id"]] = ours.tests[test][left]["id"]
+            if ours.tests[test][left]["e"] == "call":
+                renaming.pair(ours.tests[test][left], theirs.tests[test][right])
     made, known, left_out = Happened(), {*passing, ""}, set(disturbed)
     for test, places in pairs.items():
         if test not in known or test in left_out:

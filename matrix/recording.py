@@ -345,7 +345,8 @@ def renumber_stub(entry: Event, shift: int) -> Event:
     """Return what a stub did; 0 is one that no value holds."""
     made = renumber_value({key: item for key, item in entry.items() if key != "events"}, shift)
     events = {"events": [renumber(event, shift) for event in entry["events"]]} if "events" in entry else {}
-    return {**made, **events, "stub": entry["stub"] + shift if entry["stub"] else 0}
+    number = {"id": entry["id"] + shift} if "id" in entry else {}
+    return {**made, **events, **number, "stub": entry["stub"] + shift if entry["stub"] else 0}
 
 
 def renumber_tree(tree: Json, shift: int) -> Json:
@@ -373,10 +374,11 @@ def renumber_value(value: Json, shift: int) -> Json:
 
 
 def numbers_in(line: Event) -> Iterator[int]:
-    """Yield the numbers that a line gives: its own, and those of the calls in the scripts of its stubs."""
+    """Yield the numbers that a line gives: its own, those of its stubs' calls, and of the calls in their scripts."""
     if isinstance(line.get("id"), int):
         yield line["id"]
     for entry in line.get("stubs", ()):
+        yield from numbers_in({"id": entry.get("id")})
         for event in entry.get("events", ()):
             yield from numbers_in(event)
 

@@ -16,6 +16,7 @@ def process() -> list[Any]:
     """Return what one process records: calls, one of them in a stub, and looks at what they gave."""
     inner = {
         "stub": 1,
+        "id": 5,
         "values": {"a": {"call": 1, "clock": 1}},
         "events": [call(3)],
         "outcome": {"return": {"$ref": 3}},

@@ -138,7 +138,7 @@ class Renaming:
         return self.calls[right] == left
 
     def same_definition(self, kind: str, left: int, right: int) -> bool:
-        """Say whether two definitions are alike, and the same wherever they are met."""
+        """Say whether two definitions are alike in what both tell, and the same wherever they are met."""
         known = self.definitions.get((kind, right))
         if known is not None or left == right == 0:
             return known == left or left == right == 0
@@ -146,10 +146,16 @@ class Renaming:
         if one is None or other is None:
             return False
         self.definitions[kind, right] = left  # before it is looked into: it may hold itself
-        if not all(self.alike(one.get(key), other.get(key)) for key in (one.keys() | other.keys()) - OWN):
+        if not all(self.alike_in_common(one[key], other[key]) for key in (one.keys() & other.keys()) - OWN):
             del self.definitions[kind, right]
             return False
         return True
+
+    def alike_in_common(self, left: Json, right: Json) -> bool:
+        """Say whether two values are alike, mappings in the keys of both: another version of ours may tell more."""
+        if isinstance(left, dict) and isinstance(right, dict) and not any(key.startswith("$") for key in left):
+            return all(self.alike(left[key], right[key]) for key in left.keys() & right.keys())
+        return self.alike(left, right)
 
     def renamed(self, value: Json) -> Json:
         """Return a value of ``right`` with the numbers of ``left``, and below zero those that it has not."""

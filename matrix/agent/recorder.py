@@ -25,6 +25,7 @@ from .watch import Watch
 
 LIBRARY, SUBJECT, SUITE = 0, 1, 2
 SMALL = (bool, int, float, str, type(None), bytes, tuple)
+RUNNERS = {"pytest_pyfunc_call", "_callTestMethod", "_callSetUp"}  # functions of test runners that call a test
 CHANGEABLE = (list, dict, set, bytearray)
 SWEEP = 200  # calls after which results that nothing refers to are let go
 
@@ -499,7 +500,10 @@ class Recorder:
             token = self.tokens.get(id(frame))
             if token is not None and token.dropped:
                 return True
-            way += (id(frame.f_code), frame.f_lasti)
+            code = frame.f_code
+            if code.co_name in RUNNERS:
+                break
+            way += (id(code), frame.f_lasti)
             frame = frame.f_back
         times = self.times[tuple(way)] = self.times.get(tuple(way), 0) + 1
         return times > self.loops

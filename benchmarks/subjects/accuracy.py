@@ -63,7 +63,7 @@ class Measuring:
         stage: list[str | Path] = ["--cache", self.cache / "truth", "--out", self.results, "--jobs", str(self.jobs)]
         where: list[str | Path] = ["--subject", self.path, "--releases", self.list, *stage]
         if "truth" in steps:
-            self.ours("truth", *where)
+            self.ours("truth", "--tests", *where)
         if "mutants" in steps:
             self.ours("mutants", "-n", str(mutants), *where)
 

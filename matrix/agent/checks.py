@@ -348,6 +348,15 @@ class Builder:
                     return found[0](*[self.literal(argument) for argument in node.args], **keywords)
                 except Exception as error:
                     raise Inexpressible(str(error)) from None
+        if isinstance(node, ast.Name):
+            held = self.locals.get(node.id, self)
+            mine = self.source.values_of(self.source.function(node), node.id)
+            if (
+                type(held) is str
+                and self.recorder.known.get(held) is None
+                and not any(isinstance(value, (ast.Call, ast.Await)) for value in mine)
+            ):
+                return held
         if isinstance(node, ast.Attribute):
             found = module_attribute(callsite.chain_of(node) or ("",), self.frame)
             if found is not None and type(found[0]) in STD_BY_TYPE:

@@ -472,7 +472,7 @@ class Recorder:
                 self.snapshots.inline.construct(frame, values[0], made["args"])
             finally:
                 self.snapshots.inline.on = False
-        if site.node is not None and outer is not None and direct_call(site, event):
+        if site.node is not None and outer is not None and direct_call(site, event, outer):
             self.last_calls[id(outer), site.node] = self.calls
 
     def is_first_half(self, event: Dict[str, Json], value: Any) -> bool:
@@ -484,7 +484,7 @@ class Recorder:
 
     def is_through_library(self, site: callsite.Site, event: Dict[str, Json], caller: Any) -> bool:
         """Say whether what the caller spelled is a call of another library's, which called the subject in turn."""
-        if not isinstance(site.node, ast.Call) or site.chain is None or direct_call(site, event):
+        if not isinstance(site.node, ast.Call) or site.chain is None or direct_call(site, event, caller):
             return False
         target = calls.resolve(site.chain, caller)
         home = getattr(target, "__module__", None)
@@ -882,9 +882,12 @@ def out_of_sight(event: Dict[str, Json]) -> bool:
     return any(isinstance(value, dict) and OUT_OF_SIGHT in str(value.get("$opaque", "")) for value in values)
 
 
-def direct_call(site: callsite.Site, event: Dict[str, Json]) -> bool:
+def direct_call(site: callsite.Site, event: Dict[str, Json], caller: types.FrameType) -> bool:
     """Say whether a call is what its caller spelled, not one made by what was spelled: ``list(generator())``."""
     access, name = event["access"], site.name
+    if event["kind"] == "constructor" and site.chain is not None:
+        target = calls.resolve(site.chain, caller)
+        return target is None or isinstance(target, type)  # not ``copy.copy(…)``, which constructs as well
     spelled = str(access.get("name") or access.get("path", "")).rpartition(":")[2].rpartition(".")[2]
     return event["kind"] == "constructor" or "object" in access or spelled == name
 

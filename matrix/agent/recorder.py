@@ -228,8 +228,12 @@ class Recorder:
 
     def imports(self, path: str) -> None:
         """Note what a file of the suite imports of the subject and of others, at its top."""
+        folders = [*self.suite_roots, os.path.dirname(os.path.realpath(path))]
         for event in checks.imports_of(callsite.source_of(path), self.place(path), self.modules):
-            self.top.append(event)
+            places = [os.path.join(folder, *event["module"].split(".")) for folder in folders]
+            own = any(os.path.exists(place + end) for place in places for end in (".py", ""))
+            if event["subject"] or not own:  # a module of the suite's own is not there in a replay
+                self.top.append(event)
 
     def place(self, path: str) -> str:
         """Return a file's path as the test runner names it: relative to the working directory."""

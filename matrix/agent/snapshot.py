@@ -122,8 +122,9 @@ class Snapshots:
         return {"$ref": entry.call, "path": entry.path} if entry.path else {"$ref": entry.call}
 
     def reached(self, obj: Any) -> Optional[Json]:
-        """Return a ``$ref`` to an attribute of an earlier result, for the subject's own objects."""
-        if not self.is_subjects(type(obj)) or isinstance(obj, (type, enum.Enum)):
+        """Return a ``$ref`` to an attribute of an earlier result, for the subject's own objects and closures."""
+        closure = isinstance(obj, types.FunctionType) and "<locals>" in obj.__qualname__ and self.is_subjects(obj)
+        if not closure and (not self.is_subjects(type(obj)) or isinstance(obj, (type, enum.Enum))):
             return None
         for entry in list(self.known.roots.values()):
             root = entry.hold()

@@ -151,6 +151,14 @@ def plain_of(obj: Any) -> List[Any]:
     return [read(obj) for base, read in PLAIN if isinstance(obj, base)][:1]
 
 
+def new_traceback() -> Any:
+    """Return a traceback: of this function."""
+    try:
+        raise LookupError
+    except LookupError as error:
+        return error.__traceback__
+
+
 # Standard-library values, by what their constructor takes. Name: (type, to arguments, from arguments).
 Std = Tuple[type, Callable[[Any], Tuple[Any, ...]], Callable[..., Any]]
 STD: Dict[str, Std] = {
@@ -188,6 +196,7 @@ STD: Dict[str, Std] = {
     "SimpleNamespace": (types.SimpleNamespace, lambda v: (dict(vars(v)),), lambda d: types.SimpleNamespace(**d)),
     "Namespace": (argparse.Namespace, lambda v: (dict(vars(v)),), lambda d: argparse.Namespace(**d)),
     "mappingproxy": (types.MappingProxyType, lambda v: (dict(v),), types.MappingProxyType),
+    "traceback": (types.TracebackType, lambda v: (), new_traceback),
     "bytearray": (bytearray, lambda v: (bytes(v),), bytearray),
     "memoryview": (memoryview, lambda v: (v.tobytes(),), memoryview),
     "method": (types.MethodType, lambda v: (v.__func__, v.__self__), types.MethodType),

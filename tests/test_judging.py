@@ -188,3 +188,10 @@ def test_not_installed(trace: Trace) -> None:
     calls, tests = Judge(trace).not_installed("1.0", "does not build")
     assert {(row.verdict, row.detail) for row in calls} == {("install-error", "does not build")}
     assert {(row.gated, row.ungated) for row in tests} == {("unknown", "unknown")}
+
+
+def test_a_check_on_a_call_that_does_not_replay_at_all_says_nothing(trace: Trace) -> None:
+    """What no longer holds of a call that is not ``ok`` on the recorded release itself makes a test unknown."""
+    failed = {"after": TEST, "check": 2, "calls": [1], "held": False, "detail": "2 == 1 no longer holds"}
+    assert grades(trace, failed)[TEST] == ("fails", "fails")
+    assert grades(trace, failed, unreplayable={1: "a closure"})[TEST] == ("unknown", "unknown")

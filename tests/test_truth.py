@@ -206,7 +206,7 @@ def test_the_suite_is_left_alone(demo: Stage, endings: dict[Part, Ending]) -> No
 
 def test_a_suite_may_come_with_the_source_archive(tmp_path: Path) -> None:
     """The suite's folder and the files beside it are taken from the sdist that the list of releases names, checked."""
-    files = {"tests/test_a.py": b"a", "tests/data/x.txt": b"x", "conftest.py": b"c", "setup.py": b"s"}
+    files = {"tests/test_a.py": b"a", "tests/data/x.txt": b"x", "conftest.py": b"import c", "setup.py": b"s"}
     archive = tmp_path / "demo-1.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         for name, data in {**files, "tests/../../evil.py": b"e"}.items():
@@ -223,7 +223,9 @@ def test_a_suite_may_come_with_the_source_archive(tmp_path: Path) -> None:
     found = find_suite(subject, tmp_path, release, tmp_path / "cache")
     found.copy(tmp_path / "work")
     copied = {str(path.relative_to(tmp_path / "work")): path.read_bytes() for path in (tmp_path / "work").rglob("*.*")}
-    assert copied == {"tests/test_a.py": b"a", "tests/data/x.txt": b"x", "conftest.py": b"c"}
+    assert copied == {"tests/test_a.py": b"a", "tests/data/x.txt": b"x", "conftest.py": b"import c"}
+    found.copy(tmp_path / "tolerant", tolerant=True)
+    assert "except" in (tmp_path / "tolerant" / "conftest.py").read_text()
     assert sorted(name for name, _ in found.digests()) == sorted(copied)
     with pytest.raises(SourceError, match="demo: there is no suite/of in the source archive; see `suite`"):
         find_suite(replace(subject, suite="suite/of"), tmp_path, release, tmp_path / "cache")

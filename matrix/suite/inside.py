@@ -45,12 +45,21 @@ def start_child(job: dict[str, Any], arguments: list[str]) -> tuple[int, int]:
         os.setsid()
         die_with_parent()
         if os.getppid() == parent:
+            if job["recorder"]:
+                begin_anew(job, arguments, stream)
             run_pytest(job, arguments, stream)
             status = 0
     except BaseException as error:  # whatever it was, this process ends here
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
     finally:
         os._exit(status)
+
+
+def begin_anew(job: dict[str, Any], arguments: list[str], stream: int) -> None:
+    """Go on in a new interpreter: what pytest imports (it may be the subject) is recorded only if that comes first."""
+    os.set_inheritable(stream, True)  # noqa: FBT003 # as it is defined
+    setup = {"path": sys.path, "child": [job, arguments, stream]}
+    os.execv(sys.executable, [sys.executable, "-s", __file__, json.dumps(setup)])  # noqa: S606
 
 
 def read_events(source: int, deadline: float) -> Iterator[list[Any]]:
@@ -185,5 +194,21 @@ def main(setup: dict[str, Any]) -> None:
         answers.flush()
 
 
+def be_child(path: list[str], child: list[Any]) -> None:
+    """Run a part of a job in this process, and end it."""
+    status = 1
+    try:
+        sys.path[:] = path
+        run_pytest(*child)
+        status = 0
+    except BaseException as error:  # whatever it was, this process ends here
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    finally:
+        os._exit(status)
+
+
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    given = json.loads(sys.argv[1])
+    if "child" in given:
+        be_child(given["path"], given["child"])
+    main(given)

@@ -453,7 +453,7 @@ class Recorder:
         if caller is not None:
             self.read(sink, self.reads(site, caller))
         event = self.snapshots.call(frame, definition, values, site, outer, direct=frame.f_back is outer)
-        if out_of_sight(event) and (frame.f_back is not caller or self.is_through_library(site, event, caller)):
+        if (frame.f_back is not caller or self.is_through_library(site, event, caller)) and out_of_sight(event):
             self.boundary[definition.ident] -= 1  # what a library does with what is inside the subject's own objects
             return
         self.calls += 1
@@ -882,8 +882,7 @@ class Recorder:
 
 def out_of_sight(event: Dict[str, Json]) -> bool:
     """Say whether a call is on or with an object of the subject's that its caller never held."""
-    values = [event["access"].get("receiver"), *(argument["value"] for argument in event["args"])]
-    return any(isinstance(value, dict) and OUT_OF_SIGHT in str(value.get("$opaque", "")) for value in values)
+    return OUT_OF_SIGHT in canonical([event["access"], event["args"]])
 
 
 def direct_call(site: callsite.Site, event: Dict[str, Json], caller: types.FrameType) -> bool:

@@ -23,6 +23,8 @@ from matrix.subject import load_subject
 from matrix.suite.source import find_suite
 
 PROFILE = "anonymous"
+# One pushes 16 GiB where no preset scales it, as bare; the others ask for a host that only the recorder leads elsewhere.
+LEFT_OUT = "not chunked_push and not ssl and not many_tags"
 NEVER_CALLED = ("colorsys",)
 LIMITS = {"not called": 1.02, "boundary calls": 2.0, "inner calls too": 5.0}
 
@@ -43,7 +45,7 @@ def run(kind: str, python: str) -> float:
     with scratch() as folder, load_services(subject.services, subject.options)(PROFILE) as services:
         find_suite(subject, interpreter.site, None, folder / "cache").copy(folder / "work")
         env = {**os.environ, **scratch_environment(folder, Path(python).parent), **services.env}
-        pytest = [str(Path(python).with_name("pytest")), *subject.command[1:]]
+        pytest = [str(Path(python).with_name("pytest")), "-k", LEFT_OUT, *subject.command[1:]]
         quiet = ("sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", *pytest)
         job = Job(subject, PROFILE, interpreter, quiet, folder, folder / "work", env, services)
         job = replace(job, inner=kind == "inner calls too")

@@ -23,7 +23,7 @@ from matrix.subject import load_subject
 from matrix.suite.source import find_suite
 
 PROFILE = "anonymous"
-# One pushes 16 GiB where no preset scales it, as bare; the others ask for a host that only the recorder leads elsewhere.
+# One pushes 16 GiB where no preset scales it, as bare; the others ask for a host that only the recorder redirects.
 LEFT_OUT = "not chunked_push and not ssl and not many_tags"
 NEVER_CALLED = ("colorsys",)
 LIMITS = {"not called": 1.02, "boundary calls": 2.0, "inner calls too": 5.0}

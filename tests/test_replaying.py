@@ -16,7 +16,7 @@ from matrix.subject import Subject
 from matrix.trace import Trace, TraceError, read_trace
 
 FIXTURE = Path(__file__).parent / "fixtures" / "gauge"
-COMMAND = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gauge.py")
+COMMAND = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gauge.py", "test_helped.py")
 SUBJECT = Subject("gauge", ("gauge",), COMMAND, loops=20)
 
 
@@ -47,7 +47,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     (site / "gauge.pth").write_text(f"{FIXTURE / 'new'}\n", encoding="utf-8")
     work = folder / "work"
     work.mkdir()
-    (work / "test_gauge.py").write_text((FIXTURE / "suite" / "test_gauge.py").read_text(), encoding="utf-8")
+    for file in (FIXTURE / "suite").glob("*.py"):
+        (work / file.name).write_text(file.read_text(), encoding="utf-8")
     before = Path.cwd()
     os.chdir(work)
     try:
@@ -156,6 +157,14 @@ def test_a_test_works_if_its_calls_do(recorded: Recorded) -> None:
         "test_library",
     }
     assert tests["test_asked_otherwise"] == "unknown"
+
+
+def test_what_a_module_of_the_suite_imports_counts_for_the_files_that_import_it(recorded: Recorded) -> None:
+    """A suite's own module is no import that a release may lack, but what it imports of the release is."""
+    imports = [event for event in recorded.trace.events if event["e"] == "import" and event["file"] == "test_helped.py"]
+    assert [(event["module"], event["names"]) for event in imports] == [("gauge", []), ("gauge", ["newest"])]
+    assert recorded.judge("new")[1]["test_helped"] == "works"
+    assert recorded.judge("old")[1]["test_helped"] == "fails"
 
 
 def test_a_call_in_a_loop_is_recorded_so_often_and_no_oftener(recorded: Recorded) -> None:

@@ -226,14 +226,21 @@ class Recorder:
             self.trouble(error)
             return None
 
-    def imports(self, path: str) -> None:
-        """Note what a file of the suite imports of the subject and of others, at its top."""
-        folders = [*self.suite_roots, os.path.dirname(os.path.realpath(path))]
-        for event in checks.imports_of(callsite.source_of(path), self.place(path), self.modules):
+    def imports(self, path: str, through: Tuple[str, ...] = ()) -> None:
+        """Note what a file of the suite imports of the subject and of others, at its top.
+
+        A module of the suite's own is not there in a replay: what that imports in turn stands for it. ``through`` are
+        the files on the way to this one, first the one that is meant.
+        """
+        way = (*through, os.path.realpath(path))
+        folders = [*self.suite_roots, os.path.dirname(way[-1])]
+        for event in checks.imports_of(callsite.source_of(path), self.place(way[0]), self.modules):
             places = [os.path.join(folder, *event["module"].split(".")) for folder in folders]
-            own = any(os.path.exists(place + end) for place in places for end in (".py", ""))
-            if event["subject"] or not own:  # a module of the suite's own is not there in a replay
+            own = [place + end for place in places for end in (".py", "") if os.path.exists(place + end)]
+            if event["subject"] or not own:
                 self.top.append(event)
+            elif own[0].endswith(".py") and own[0] not in way and not event["optional"]:
+                self.imports(own[0], way)
 
     def place(self, path: str) -> str:
         """Return a file's path as the test runner names it: relative to the working directory."""

@@ -11,6 +11,8 @@ from matrix.trace import Event, Trace
 from matrix.verdict import Judgement, judge
 
 Report = Mapping[str, Any]
+# What ends a file of a suite that calls the subject while it is imported.
+BREAKING = frozenset({"raised", "missing", "signature", "import-error", "blocked", "timeout", "crash"})
 Masks = Mapping[int, Sequence[str]]
 
 
@@ -25,6 +27,7 @@ class Reports:
     failed_checks: dict[str, list[Report]] = field(default_factory=dict)
     imports: dict[str, list[Report]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    unloaded: set[str] = field(default_factory=set)  # files of the suite that a call at their top ends
 
 
 def sort_reports(reports: Sequence[Report]) -> Reports:
@@ -90,6 +93,8 @@ class Judge:
             passed = self.trace.end["tests"].get(test, "passed") == "passed"  # not every runner tells
             if passed and call["tier"] == "boundary":  # what a test sees; the rest is how the release does it
                 verdicts.setdefault(test, []).append(works(made.verdict))
+            if "loads" in call and made.verdict in BREAKING and "raise" not in call["outcome"]:
+                reports.unloaded.add(call["loads"])
         tests = [self.test(release, test, found, reports) for test, found in verdicts.items() if test]
         return calls, tests
 
@@ -106,7 +111,8 @@ class Judge:
         """Return whether a test works."""
         # What no longer holds of a call that does not replay on the recorded release itself says nothing.
         checks = [c for c in reports.failed_checks.get(test, ()) if not self.unreplayable.keys() & set(c["calls"])]
-        fails = NO in verdicts or bool(reports.reads.get(test)) or bool(checks)
+        unloaded = not reports.unloaded.isdisjoint(gates(test))
+        fails = unloaded or NO in verdicts or bool(reports.reads.get(test)) or bool(checks)
         unknown = UNKNOWN in verdicts or test in reports.broken
         ungated = "fails" if fails else "unknown" if unknown else "works"
         gate = any(not report["optional"] for file in gates(test) for report in reports.imports.get(file, ()))

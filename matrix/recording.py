@@ -327,7 +327,7 @@ def merge(raw: Path) -> list[Event]:
 def renumber(line: Event, shift: int) -> Event:
     """Return a line of a further process with its numbers after those of the ones before."""
     made: Event = {key: renumber_value(item, shift) for key, item in line.items() if key not in ("stubs", "mocks")}
-    made.update({key: line[key] + shift for key in ("id", "call", "within") if isinstance(line.get(key), int)})
+    made.update({key: line[key] + shift for key in ("id", "call", "within", "inst") if isinstance(line.get(key), int)})
     if line.get("e") == "check":
         made["calls"] = [call + shift for call in line["calls"]]
         made.update({"tree": renumber_tree(line["tree"], shift)} if "tree" in line else {})
@@ -343,10 +343,13 @@ def renumber(line: Event, shift: int) -> Event:
 
 def renumber_stub(entry: Event, shift: int) -> Event:
     """Return what a stub did; 0 is one that no value holds."""
-    made = renumber_value({key: item for key, item in entry.items() if key != "events"}, shift)
-    events = {"events": [renumber(event, shift) for event in entry["events"]]} if "events" in entry else {}
-    number = {"id": entry["id"] + shift} if "id" in entry else {}
-    return {**made, **events, **number, "stub": entry["stub"] + shift if entry["stub"] else 0}
+    made: Event = renumber_value({key: item for key, item in entry.items() if key not in ("events", "yields")}, shift)
+    if "events" in entry:
+        made["events"] = [renumber(event, shift) for event in entry["events"]]
+    if "yields" in entry:
+        made["yields"] = [renumber_stub(step, shift) for step in entry["yields"]]
+    made.update({key: entry[key] + shift for key in ("id", "stub") if entry.get(key)})
+    return made
 
 
 def renumber_tree(tree: Json, shift: int) -> Json:
@@ -378,9 +381,10 @@ def numbers_in(line: Event) -> Iterator[int]:
     if isinstance(line.get("id"), int):
         yield line["id"]
     for entry in line.get("stubs", ()):
-        yield from numbers_in({"id": entry.get("id")})
-        for event in entry.get("events", ()):
-            yield from numbers_in(event)
+        yield entry.get("id", 0)
+        for part in [entry, *entry.get("yields", ())]:
+            for event in part.get("events", ()):
+                yield from numbers_in(event)
 
 
 def contents(blobs: Mapping[str, bytes]) -> list[Event]:

@@ -9,6 +9,7 @@ from typing import Any
 from matrix.schema_events import EVENTS, Line
 from matrix.schema_values import (
     ARGUMENTS,
+    LAST_LINE,
     Invalid,
     Json,
     decoded,
@@ -22,7 +23,6 @@ from matrix.schema_values import (
 )
 
 STUB_KINDS = ("function", "generator", "coroutine", "asyncgen")
-LAST_LINE = 1 << 24
 # A content by its digest, or a definition by its kind and number.
 Name = str | tuple[str, int]
 

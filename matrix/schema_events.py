@@ -10,6 +10,7 @@ from matrix.agent import evaluate
 from matrix.agent.checks import CLOCKS, FUNCTIONS, METHODS, MOCK_CHECKS, PATH_FUNCTIONS
 from matrix.schema_values import (
     ARGUMENTS,
+    LAST_LINE,
     LOOKS,
     SYMBOL,
     Json,
@@ -116,6 +117,7 @@ class Line(Values):
             self.expected(expected)
         if ("within" in line) != (line["tier"] == "inner"):
             refuse("an inner call, and no other, must say within which call it was made")
+        self.called_from(line)
         for entry in line.get("stubs", ()):
             self.answer(entry)
         self.outcome(line["outcome"], LOOKS)
@@ -123,6 +125,19 @@ class Line(Values):
         self.file_changes(line.get("files", {}))
         self.service_states(line.get("services", {}))
         self.made.append((number, self.nested))
+
+    def called_from(self, line: Json) -> None:
+        """Check what a call's caller awaits, and where it is."""
+        for awaited in line.get("awaits", ()):
+            self.expected({name: value for name, value in awaited.items() if name != "all"})
+        for one in line.get("warned", ()):
+            fields("a warning", one, {"type": str, "file": object, "met": list})
+            self.text("the file of a warning", one["file"])
+        if "caller" in line:
+            fields("the caller of a call", line["caller"], {"module": str, "file": object, "line": int})
+            self.text("the file of a caller", line["caller"]["file"])
+            if ident("the line of a caller", line["caller"]["line"], 0) > LAST_LINE:
+                refuse("a caller in a line that no file has")
 
     def access(self, access: Json) -> None:
         """Check how the subject was reached: through one of its modules, or on an object."""
@@ -147,7 +162,10 @@ class Line(Values):
             if way in access:
                 self.reached(access[way])
         if ways[0] == "receiver" and access.get("class") is not None:
-            self.subjects("the class of a receiver", access["class"])
+            if isinstance(access["class"], str):
+                self.subjects("the class of a receiver", access["class"])
+            else:
+                self.reached(access["class"])
         elif "class" in access and ways[0] == "class":
             self.reached(access["class"])
 
@@ -357,12 +375,15 @@ class Line(Values):
         self.argument(line.get("value"))
 
     def hold(self, line: Json) -> None:
-        """Check what the caller changed in a collection of its own."""
-        fields("a hold", line, {"e": str, "inst": int}, {"added": list, "data": object})
-        self.definitions.add(("inst", ident("the number of a collection", line["inst"])))
-        if ("added" in line) == ("data" in line):
-            refuse("a hold must have one of added and data")
+        """Check what the caller changed in an object of its own."""
+        fields("a hold", line, {"e": str, "inst": int}, {"added": list, "data": object, "state": dict, "gone": list})
+        self.definitions.add(("inst", ident("the number of an object", line["inst"])))
+        if sum(part in line for part in ("added", "data", "state")) != 1 or not all(
+            isinstance(name, str) for name in line.get("gone", ())
+        ):
+            refuse("a hold must have one of added, data and state")
         self.argument(line.get("added", line.get("data")))
+        self.named("the state of an object", line.get("state", {}), ARGUMENTS)
 
     def service(self, line: Json) -> None:
         """Check a changed state of a service."""
@@ -435,6 +456,10 @@ CALL: dict[str, Any] = {
 }
 CALL_OPTIONS: dict[str, Any] = {
     "via": str,
+    "caller": dict,
+    "loads": str,
+    "awaits": list,
+    "warned": list,
     "expect": list,
     "stubs": list,
     "watched": list,

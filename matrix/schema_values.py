@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from matrix.agent.making import MEMBERS
-from matrix.agent.values import SINGLETONS, STD
+from matrix.agent.values import HINTS, SINGLETONS, STD
 
 Json = Any
 # Types of the standard library that are no constructor's alone.
-NAMED = ("exception", "defaultdict", "distribution", "TarInfo")
+NAMED = ("exception", "defaultdict", "distribution", "TarInfo", *HINTS)
 LARGEST_ID = 1 << 53
 # A text that is shown to people, or becomes a path or a name.
 LONGEST_NAME = 4096
 LONGEST_SHOWN = 80
+LAST_LINE = 1 << 24  # of a file of source
 DIGEST = re.compile(r"[0-9a-f]{64}")
 SYMBOL = re.compile(r"[^\s:]{1,500}:[^\n\0]{0,1000}")
 # ``module:qualified.name`` as the caller spelled it; a lambda is called by no better name.

@@ -49,7 +49,7 @@ def judge(
         return found
     if failed:
         return Judgement(CHANGED, f"the caller's check fails: {failed[0].get('detail', 'no longer true')}")
-    effect = effects(call, report, masks)
+    effect = effects(call, report, masks) or warnings(call, report)
     return found if found.verdict == CHANGED or effect is None else effect
 
 
@@ -93,6 +93,20 @@ def exceptions(call: Event, recorded: Event | None, replayed: Event | None, mask
     if [path for path in differences(left, right, "outcome/raise") if not masked(path, masks)]:
         return Judgement(DIFFERS, f"raises {shown}")
     return Judgement(OK)
+
+
+def warnings(call: Event, report: Event) -> Judgement | None:
+    """Compare the warnings that a caller awaits; None where there are as many of those as it needs."""
+    recorded, replayed = call.get("warned", ()), report.get("warned", ())
+    for index, awaited in enumerate(call.get("awaits", ())):
+        before, now = ([one for one in shown if one["met"][index]] for shown in (recorded, replayed))
+        if before and not now:
+            return Judgement(CHANGED, "does not warn as the caller awaits")
+        if awaited["all"] and [(one["type"], one["file"]) for one in before] != [
+            (one["type"], one["file"]) for one in now
+        ]:
+            return Judgement(CHANGED, f"shows {len(now)} warnings, the recording {len(before)}, or others")
+    return None
 
 
 def effects(call: Event, report: Event, masks: Collection[str]) -> Judgement | None:

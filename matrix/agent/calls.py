@@ -42,8 +42,17 @@ def event(
         expected = checks.expectation(site, outer)
         if expected:
             made["expect"] = expected
+        if direct and outer.f_code.co_filename in snapshots.recorder.kinds:
+            made["caller"] = caller(snapshots, outer)
     made["usage"] = site.usage
     return made
+
+
+def caller(snapshots: Any, frame: types.FrameType) -> Dict[str, Json]:
+    """Return what a package can see of its caller: it names modules, and places in warnings."""
+    name = frame.f_globals.get("__name__")
+    file = snapshots.argument(frame.f_code.co_filename)
+    return {"module": name if isinstance(name, str) else "", "file": file, "line": frame.f_lineno}
 
 
 def is_context(frame: types.FrameType) -> bool:
@@ -108,8 +117,19 @@ class Callee:
         for name in dict.fromkeys((self.site.name, self.name, self.mangled())):
             if name and self.found_on(first, name):
                 return
+        if any(self.found_on(first, name) for name in self.aliases(type(first))):
+            return
         if isinstance(first, type) and self.in_class() and self.definition.positional[:1] == ["cls"]:
             self.receiver, self.dropped, self.kind = first, 1, "classmethod"
+
+    def aliases(self, kind: type) -> List[str]:
+        """Return the attributes of a class that are this function by another name."""
+        return [
+            name
+            for base in kind.__mro__
+            for name, item in list(vars(base).items())
+            if getattr(getattr(item, "__func__", item), "__code__", None) is self.code
+        ]
 
     def mangled(self) -> str:
         """Return the function's name as an attribute of its class: private ones carry the class's name."""
@@ -243,12 +263,16 @@ class Callee:
         # A helper of the suite's may hand on what is the subject's: only the subject is there in a replay.
         return found if found and found.partition(":")[0].split(".")[0] in self.snapshots.recorder.modules else None
 
-    def owned(self) -> Optional[str]:
-        """Return the class that holds a method: as the caller wrote it, or where it is defined."""
+    def owned(self) -> Json:
+        """Return the class that holds a method: as the caller wrote it, where it is defined, or as an object."""
         for path in (self.spelled(), self.home()):
             owner, _, name = (path or "").rpartition(".")
-            if name == self.name and ":" in owner and "<locals>" not in owner:
+            if name == self.name and ":" in owner and "<" not in owner:
                 return owner
+        for kind in type(self.receiver).__mro__:
+            held = vars(kind).get(self.name)
+            if leads_to(getattr(held, "__func__", held), self.code):
+                return self.snapshots.argument(kind)
         return None
 
     def arguments(self, direct: bool) -> List[Json]:

@@ -105,7 +105,7 @@ def position_of(node: Any) -> Position:
 class Site:
     """One place of a caller's source from which a call was made."""
 
-    __slots__ = ("chain", "expected", "keywords", "later", "name", "node", "positional", "source", "usage")
+    __slots__ = ("awaits", "chain", "expected", "keywords", "later", "name", "node", "positional", "source", "usage")
 
     def __init__(self, source: Source, node: Optional[ast.AST]) -> None:
         """Read off ``node`` how the call is spelled."""
@@ -117,9 +117,11 @@ class Site:
         self.usage = "whole"
         self.later: Optional[Set[str]] = None
         self.expected: List[Tuple[List[ast.expr], Optional[ast.expr]]] = []
+        self.awaits: List[Awaited] = []
         if node is None:
             return
         self.expected = list(self.catching())
+        self.awaits = list(self.awaiting())
         function = node.func if isinstance(node, ast.Call) else node
         self.chain = chain_of(function)
         self.name = function.attr if isinstance(function, ast.Attribute) else (self.chain or ("",))[-1]
@@ -151,6 +153,32 @@ class Site:
                     yield types_of(handler.type), None
             elif isinstance(parent, ast.Call):
                 yield from raises_of(parent)
+
+    def awaiting(self) -> Iterator["Awaited"]:
+        """Yield the warnings that the caller awaits: by the ``with`` statements that it stands in."""
+        for child, parent in self.source.ancestors(self.node) if self.node is not None else ():
+            if isinstance(parent, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+                return
+            if isinstance(parent, ast.With) and child in parent.body:
+                for item in parent.items:
+                    yield from warns_of(item)
+
+
+# Expressions of the types of warnings, the pattern of the text, and whether the caller looks at all of them.
+Awaited = Tuple[List[ast.expr], Optional[ast.expr], bool]
+
+
+def warns_of(item: ast.withitem) -> Iterator[Awaited]:
+    """Yield what ``pytest.warns(…)``, ``self.assertWarns(…)`` or ``warnings.catch_warnings(…)`` awaits."""
+    node = item.context_expr
+    name = (chain_of(node.func) or ("",))[-1] if isinstance(node, ast.Call) else ""
+    if not isinstance(node, ast.Call):
+        return
+    match = next((keyword.value for keyword in node.keywords if keyword.arg == "match"), None)
+    if name in ("warns", "assertWarns") and node.args:
+        yield types_of(node.args[0]), match, item.optional_vars is not None
+    elif name == "catch_warnings":
+        yield [], None, True
 
 
 def raises_of(node: ast.AST) -> Iterator[Tuple[List[ast.expr], Optional[ast.expr]]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import re
 import sys
 import textwrap
 import types
@@ -438,13 +439,18 @@ def spelling(chain: Sequence[str], frame: types.FrameType) -> Optional[str]:
         if chain[0] in names:
             found = names[chain[0]]
             break
+    source = callsite.source_of(frame.f_code.co_filename)
+    if chain[0] in frame.f_locals and frame.f_locals is not frame.f_globals and callable(found):
+        # A local name for what the file imports by another.
+        other = [name for name, item in frame.f_globals.items() if item is found and name in source.origins]
+        chain = [*other[:1], *chain[1:]] if other else chain
     rest = list(chain[1:])
     if isinstance(found, types.ModuleType):
         while rest and isinstance(vars(found).get(rest[0]), types.ModuleType):
             found = vars(found)[rest.pop(0)]
         return attributes(found, rest, found.__name__)
     if isinstance(found, (type, types.FunctionType)) or callable(found):
-        home = callsite.source_of(frame.f_code.co_filename).origins.get(chain[0]) or symbol_of(found)
+        home = source.origins.get(chain[0]) or symbol_of(found)
         return "%s%s" % (home, "".join("." + name for name in rest)) if home and ":" in home else None
     return None
 
@@ -472,6 +478,30 @@ def expectation(site: callsite.Site, frame: types.FrameType) -> List[Json]:
             entry["match"] = match.value
         made.append(entry)
     return made
+
+
+def awaited(site: callsite.Site, frame: types.FrameType) -> List[Json]:
+    """Return the warnings that the caller awaits: ``{"types": [...], "match": ..., "all": bool}`` each."""
+    made: List[Json] = []
+    for nodes, match, whole in site.awaits:
+        found = [module_value(node, frame) for node in nodes]
+        entry: Dict[str, Json] = {"types": [symbol_of(kind) for kind in found if isinstance(kind, type)], "all": whole}
+        if isinstance(match, ast.Constant) and isinstance(match.value, str):
+            entry["match"] = match.value
+        made.append(entry)
+    return made
+
+
+def warning(message: Any, awaits: Sequence[Json], look: Any) -> Json:
+    """Return a warning that was shown: its type, its file, and for each that is awaited whether it is that."""
+    names = {symbol_of(kind) for kind in message.category.__mro__}
+    text = str(message.message)
+    met = [
+        (not entry["types"] or not names.isdisjoint(entry["types"]))
+        and (entry.get("match") is None or re.search(entry["match"], text) is not None)
+        for entry in awaits
+    ]
+    return {"type": symbol_of(message.category), "file": look(str(message.filename)), "met": met}
 
 
 def module_value(node: ast.expr, frame: types.FrameType) -> Any:

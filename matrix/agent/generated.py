@@ -1,8 +1,8 @@
-"""Constructors that the standard library generates from text: they get probes where their text is executed.
+"""Functions that are generated from text: they get probes where their text is compiled or executed.
 
-``dataclasses`` executes the text of ``__init__``, ``collections`` evaluates that of a named tuple's ``__new__``. The
-names ``exec`` and ``eval`` of these two modules are ours, so that no frame and no wrapper stands in front of what they
-make.
+Where the subject does that, a probe hands us the text. Of the standard library, ``dataclasses`` executes the text of
+``__init__``, ``collections`` evaluates that of a named tuple's ``__new__``. The names ``exec`` and ``eval`` of these
+two modules are ours, so that no frame and no wrapper stands in front of what they make.
 """
 
 from __future__ import annotations
@@ -29,6 +29,35 @@ def install(recorder: Any) -> None:
 
     vars(dataclasses)["exec"] = execute
     vars(collections)["eval"] = evaluate
+
+
+# The scope of functions that the subject makes of text.
+GENERATED = "<generated>"
+
+
+def texts(recorder: Any) -> Any:
+    """Return the probe that is asked for the text that the subject compiles or executes."""
+
+    def text(function: Any, source: Any, module: str) -> Any:
+        if type(source) is not str or function not in (compile, exec):
+            return source
+        return recorder.guess(of_text, source, module, function is exec) or source
+
+    return text
+
+
+def of_text(recorder: Any, source: str, module: str, executed: bool) -> Any:
+    """Return the tree of a text with probes in its functions, or its code; None where there are none."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return None
+    if not any(isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) for node in tree.body):
+        return None
+    rewriter = probes.Rewriter(module, recorder.definer(False), False, "<string>")
+    rewriter.scope = [GENERATED]
+    tree = rewriter.visit(tree)
+    return compile(tree, "<string>", "exec", dont_inherit=True) if executed else tree
 
 
 def caller(module: str, name: str) -> Optional[types.FrameType]:

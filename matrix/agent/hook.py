@@ -34,6 +34,7 @@ def start(path: str) -> Any:
             probes.RESUME: recorder.resume,
             probes.CAUGHT: recorder.caught,
             probes.THROUGH: recorder.through,
+            probes.TEXT: generated.texts(recorder),
             probes.DID: recorder.did,
         }
     )
@@ -59,6 +60,7 @@ def start(path: str) -> Any:
     generated.install(recorder)
     deepen(1 if config.get("inner") else 0)
     spawning(recorder)
+    warning(recorder)
     sys.addaudithook(auditing(recorder))
     import atexit
 
@@ -189,6 +191,19 @@ def spawning(recorder: Any) -> None:
         start = getattr(threading, name, None)
         if start is not None:
             setattr(threading, name, telling(recorder, start))
+
+
+def warning(recorder: Any) -> None:
+    """Tell the recorder of each warning that is shown; what issues it sees no frame of ours."""
+    import warnings
+
+    show = warnings._showwarnmsg  # type: ignore[attr-defined]
+
+    def shown(message: Any) -> None:
+        recorder.guarded(recorder.warned, message)
+        show(message)
+
+    warnings._showwarnmsg = shown  # type: ignore[attr-defined]
 
 
 def telling(recorder: Any, start: Any) -> Any:

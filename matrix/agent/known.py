@@ -16,7 +16,9 @@ SHORT = 8
 # A text that came out of a call and stands inside a later argument was taken from there, if it is this distinctive.
 DISTINCTIVE = 16
 MAX_PARTS = 300
-ATOMS = (bool, int, float, type(None))
+# Numbers from here on come from somewhere.
+LARGE = 1 << 40
+ATOMS = (bool, int, float, type(None), type(NotImplemented), type(Ellipsis))
 PLAIN = (*ATOMS, str, bytes, list, dict, tuple, set, frozenset)
 
 
@@ -54,6 +56,7 @@ class Known:
         """Begin with none."""
         self.entries: Dict[int, Entry] = {}
         self.roots: Dict[int, Entry] = {}
+        self.has_home: Callable[[Any], bool] = lambda obj: False  # whether it is found without a call
         self.given: set[str] = set()
         self.texts: Dict[str, Tuple[int, Path]] = {}
         self.readings: Dict[int, Tuple[Any, int, int]] = {}
@@ -85,7 +88,7 @@ class Known:
 
     def add(self, obj: Any, call: int, seen: Any) -> None:
         """Remember the result of a call and its parts; ``seen`` is its value as it was returned."""
-        if type(obj) in ATOMS or (id(obj) in self.entries and self.get(obj) is not None):
+        if is_atom(obj) or (id(obj) in self.entries and self.get(obj) is not None):
             return
         self.put(obj, call, [], seen)
         if hasattr(obj, "__dict__") and not isinstance(obj, type):
@@ -106,6 +109,12 @@ class Known:
                 if hasattr(part, "__dict__") and not isinstance(part, type):
                     self.roots.setdefault(id(part), self.entries[id(part)])
 
+    def forget_handed(self, obj: Any, call: int) -> None:
+        """Forget that a function of the caller's was handed an object while a call was still making it."""
+        entry = self.get(obj)
+        if entry is not None and entry.call > call:
+            del self.entries[id(obj)]
+
     def put(self, obj: Any, call: int, path: Path, seen: Any) -> None:
         """Remember one object."""
         if type(obj) is str:
@@ -113,7 +122,7 @@ class Known:
                 self.texts.setdefault(obj, (call, path))
             if len(obj) < SHORT or obj in self.given:
                 return
-        if type(obj) in (bytes, *ATOMS) or (type(obj) is tuple and not obj):
+        if is_atom(obj) or type(obj) is bytes or (type(obj) is tuple and not obj) or self.has_home(obj):
             return
         if path and isinstance(obj, type) and resolves(symbol_of(obj) or "", obj):
             return  # a class that has a name is no part of what a call made
@@ -143,6 +152,11 @@ class Known:
             if known in text and known != text:
                 return known, call, path
         return None
+
+
+def is_atom(obj: Any) -> bool:
+    """Say whether a value is the same wherever it comes from; large numbers are as good as objects: hashes."""
+    return type(obj) in ATOMS and not (type(obj) is int and abs(obj) >= LARGE)
 
 
 EMPTY = object()

@@ -38,6 +38,7 @@ class Own:
         self.mocks: Dict[int, Tuple[Any, int, int]] = {}
         self.codes: Dict[types.CodeType, int] = {}
         self.held: Dict[int, Json] = {}  # collections by number: what they held when this was last looked at
+        self.states: Dict[int, Dict[str, Any]] = {}  # other objects: their attributes
 
     def find(self, numbered: Numbered, obj: Any) -> Optional[int]:
         """Return the number of an object, if it has one."""
@@ -131,7 +132,7 @@ class Own:
             if name in SKIPPED or generated or (name == "__doc__" and item is None):
                 continue
             value = self.inside(item, depth)
-            if not (name.startswith("__") and is_opaque(value)):
+            if name != "__parameters__" or not is_opaque(value):  # it is made of the bases again
                 made[name] = value
         return made
 
@@ -158,6 +159,9 @@ class Own:
         if number is None:
             number = self.add(self.objects, obj)
             state = self.all(self.snapshots.state_of(obj), depth)
+            for name in ("__cause__", "__context__") if isinstance(obj, BaseException) else ():
+                if getattr(obj, name) is not None:
+                    state[name] = self.inside(getattr(obj, name), depth)
             made: Dict[str, Json] = {"class": self.inside(type(obj), depth), "state": state}
             base: Any
             for base in BASES:
@@ -165,6 +169,8 @@ class Own:
                     made["data"] = self.inside(obj.args if base is BaseException else base(obj), depth)
                     break
             self.define("inst", number, **made)
+            if type(getattr(obj, "__dict__", None)) is dict:
+                self.states[number] = dict(vars(obj))
         return {"$inst": number}
 
     def module(self, obj: types.ModuleType, depth: int) -> Json:
@@ -194,7 +200,17 @@ class Own:
         return {"$inst": number}
 
     def changes(self) -> Iterator[Json]:
-        """Yield an event for each such collection that is not as it was when this was last asked."""
+        """Yield an event for each such collection or object that is not as it was when this was last asked."""
+        for hold, number in list(self.objects.values()):
+            obj = hold()
+            if number not in self.states or obj is None:
+                continue
+            old, now = self.states[number], vars(obj)
+            changed = {name: item for name, item in now.items() if old.get(name, self) is not item}
+            if changed or len(old) != len(now):
+                gone = sorted(old.keys() - now.keys())
+                self.states[number] = dict(now)
+                yield {"e": "hold", "inst": number, "state": self.all(changed), **({"gone": gone} if gone else {})}
         for number, (hold, _) in [(n, (h, n)) for h, n in self.objects.values() if n in self.held]:
             obj, old = hold(), self.held[number]
             new = self.inside(type(obj)(obj))

@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 FunctionNode = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 ENTER, LEAVE, RAISED, YIELD, RESUME, DID = "@enter", "@leave", "@raised", "@yield", "@resume", "@did"
-CAUGHT, THROUGH = "@caught", "@through"
+CAUGHT, THROUGH, TEXT = "@caught", "@through", "@text"
 
 
 class Definition:
@@ -25,6 +25,7 @@ class Definition:
 
     __slots__ = (
         "defaults",
+        "generated",
         "ident",
         "kind",
         "kwarg",
@@ -44,6 +45,7 @@ class Definition:
         arguments = node.args
         self.ident, self.module, self.qualname, self.kind, self.suite = ident, module, qualname, kind, suite
         self.line = node.lineno
+        self.generated = qualname.startswith("<generated>")  # made of text by the subject
         self.posonly = len(arguments.posonlyargs)
         self.positional = [a.arg for a in arguments.posonlyargs + arguments.args]
         self.kwonly = [a.arg for a in arguments.kwonlyargs]
@@ -119,6 +121,15 @@ class Rewriter(ast.NodeTransformer):
         del self.scope[-2:]
         enter = probe(ENTER, ast.Constant(ident), *(ast.Name(n, ast.Load()) for n in names_of(node.args)))
         node.body = place(probe(LEAVE, body, enter, reverse=True), node.body)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Let text that the subject makes functions of get probes as well."""
+        self.generic_visit(node)
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if not self.suite and name in ("compile", "exec") and node.args and not isinstance(node.args[0], ast.Starred):
+            text = probe(TEXT, ast.Name(name, ast.Load()), node.args[0], ast.Constant(self.module))
+            node.args[0] = place(text, node.args[0])
         return node
 
     def statements(self, body: Sequence[Any]) -> List[Any]:

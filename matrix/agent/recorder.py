@@ -26,6 +26,7 @@ from .watch import Watch
 LIBRARY, SUBJECT, SUITE = 0, 1, 2
 SMALL = (bool, int, float, str, type(None), bytes, tuple)
 RUNNERS = {"pytest_pyfunc_call", "_callTestMethod", "_callSetUp"}  # functions of test runners that call a test
+get_frame = sys._getframe  # a program may take it away
 CHANGEABLE = (list, dict, set, bytearray)
 SWEEP = 200  # calls after which results that nothing refers to are let go
 
@@ -287,10 +288,12 @@ class Recorder:
 
     def enter(self, ident: int, *values: Any) -> None:
         """Note that a body begins."""
-        frame = sys._getframe(1)
+        frame = get_frame(1)
         self.counts[ident] += 1
         caller = frame.f_back
         definition = self.definitions[ident]
+        if definition.generated and frame.f_code.co_filename != "<string>":
+            self.kinds.setdefault(frame.f_code.co_filename, SUBJECT)
         if caller is not None and not definition.suite and self.kinds.get(caller.f_code.co_filename) == SUBJECT:
             if self.inner:
                 try:
@@ -305,7 +308,7 @@ class Recorder:
 
     def leave(self, value: Any) -> Any:
         """Note that a body returns ``value``, and return it."""
-        token = self.tokens.pop(id(sys._getframe(1)), None) if self.tokens else None
+        token = self.tokens.pop(id(get_frame(1)), None) if self.tokens else None
         if token is not None:
             try:
                 self.guarded(self.finish, token, "return", value)
@@ -315,7 +318,7 @@ class Recorder:
 
     def leave2(self, _entered: None, value: Any) -> Any:
         """Note that a lambda returns ``value``, and return it."""
-        token = self.tokens.pop(id(sys._getframe(1)), None) if self.tokens else None
+        token = self.tokens.pop(id(get_frame(1)), None) if self.tokens else None
         if token is not None:
             try:
                 self.guarded(self.finish, token, "return", value)
@@ -328,11 +331,11 @@ class Recorder:
         if not self.tokens:
             return
         error = sys.exc_info()[1]
-        token = self.tokens.pop(id(sys._getframe(1)), None)
+        token = self.tokens.pop(id(get_frame(1)), None)
         if error is not None:
             hide(error)
             try:
-                self.guarded(self.unwind, error, sys._getframe(1))
+                self.guarded(self.unwind, error, get_frame(1))
             except RecursionError:
                 self.lost = True
         if token is not None:
@@ -347,7 +350,7 @@ class Recorder:
 
     def suspend(self, value: Any) -> Any:
         """Note that a generator yields ``value``, and return it."""
-        token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
+        token = self.tokens.get(id(get_frame(1))) if self.tokens else None
         if token is not None:
             try:
                 self.guarded(self.yields, token, value)
@@ -357,7 +360,7 @@ class Recorder:
 
     def resume(self, value: Any) -> Any:
         """Note that a generator goes on, and return what was sent, ``value``."""
-        token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
+        token = self.tokens.get(id(get_frame(1))) if self.tokens else None
         if token is not None:
             try:
                 self.guarded(self.resumes, token, value)
@@ -367,7 +370,7 @@ class Recorder:
 
     def caught(self) -> None:
         """Note that a generator handles an exception, or leaves a ``try`` through its ``finally``."""
-        token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
+        token = self.tokens.get(id(get_frame(1))) if self.tokens else None
         if token is not None and token.suspended:
             try:
                 self.guarded(self.thrown, token, sys.exc_info()[1])
@@ -376,13 +379,13 @@ class Recorder:
 
     def through(self, value: Any) -> Any:
         """Return what a generator hands over to, in the place of ``value``, with ``yield from``."""
-        token = self.tokens.get(id(sys._getframe(1))) if self.tokens else None
+        token = self.tokens.get(id(get_frame(1))) if self.tokens else None
         return value if token is None or isinstance(value, types.CoroutineType) else Delegate(self, token, value)
 
     def did(self, filename: str, line: int, column: int) -> None:
         """Note that a statement of the suite was executed."""
         try:
-            self.guarded(self.look, sys._getframe(1), filename, line, column)
+            self.guarded(self.look, get_frame(1), filename, line, column)
         except RecursionError:
             self.lost = True
 
@@ -426,7 +429,7 @@ class Recorder:
 
     def spawn(self, thread: Any) -> None:
         """Note who starts a thread: what the caller's threads run is called from outside."""
-        self.threads[id(thread)] = self.outside(sys._getframe(1))[1]
+        self.threads[id(thread)] = self.outside(get_frame(1))[1]
 
     def whose(self, frame: types.FrameType) -> int:
         """Return whose a frame is; code that was generated is its module's."""
@@ -470,6 +473,10 @@ class Recorder:
         self.made.append(self.calls)
         if self.config.get("sites"):
             event["site"] = site.name
+        if not self.test:
+            self.loading(event, outer)
+        if site.awaits and outer is not None:
+            event["awaits"] = checks.awaited(site, outer)
         token = Token(definition, event, sink)
         self.watch_arguments(token, values, site, outer)
         if event["kind"] == "constructor" and not definition.qualname.endswith(".__new__"):
@@ -537,6 +544,22 @@ class Recorder:
             if any(held.get(local) is value for local in site.read_later()):
                 token.changeable[name] = (value, canonical(self.snapshots.state(value)))
                 token.event.setdefault("watched", []).append(name)
+
+    def loading(self, event: Dict[str, Json], frame: Optional[types.FrameType]) -> None:
+        """Note which file of the suite is executed, outside of all tests: it does not load if the call fails."""
+        while frame is not None:
+            if frame.f_code.co_name == "<module>" and self.kinds.get(frame.f_code.co_filename) == SUITE:
+                event["loads"] = self.place(frame.f_code.co_filename)
+                return
+            frame = frame.f_back
+
+    def warned(self, message: Any) -> None:
+        """Note a warning that is shown while a call is under way whose caller awaits some."""
+        for token in self.boundaries[-1:]:
+            if "awaits" in token.event:
+                event = token.event
+                made = checks.warning(message, event["awaits"], self.snapshots.state)
+                event.setdefault("warned", []).append(made)
 
     def begin_inner(self, frame: types.FrameType, definition: probes.Definition, values: Tuple[Any, ...]) -> None:
         """Begin a call from inside the subject: it is kept by itself, each distinct one once."""
@@ -660,6 +683,7 @@ class Recorder:
             event = token.event
         if token.result is not None and how == "return":
             value = token.result
+            self.known.forget_handed(value, ident)
         if how == "return" and self.is_first_half(event, value):
             self.boundaries.remove(token)
             self.made.remove(ident)
@@ -765,7 +789,7 @@ class Recorder:
             if token is not None and token.dropped:
                 return
             if token is not None and token.script is None:
-                event = {"stub": stub, "values": self.snapshots.bound(definition, values)}
+                event = {"stub": stub}
                 token.event.setdefault("stubs", []).append(event)
                 if not token.inner:
                     self.holds([])
@@ -773,6 +797,8 @@ class Recorder:
                     event["id"] = self.calls
                     for name, value in zip(definition.names, values):
                         self.known.hand(value, self.calls, name, self.snapshots.is_own)
+                event["values"] = self.snapshots.bound(definition, values)
+                if not token.inner:
                     inner = Token(definition, event, [])
                     inner.script = []
                     self.tokens[id(frame)] = inner
@@ -801,7 +827,7 @@ class Recorder:
         if "unittest" not in sys.modules:
             return ""
         case = sys.modules["unittest"].TestCase
-        frame: Optional[types.FrameType] = sys._getframe(1)
+        frame: Optional[types.FrameType] = get_frame(1)
         while frame is not None:
             if frame.f_code.co_name == "run" and isinstance(frame.f_locals.get("self"), case):
                 return str(frame.f_locals["self"].id())
@@ -895,11 +921,13 @@ def out_of_sight(event: Dict[str, Json]) -> bool:
 def direct_call(site: callsite.Site, event: Dict[str, Json], caller: types.FrameType) -> bool:
     """Say whether a call is what its caller spelled, not one made by what was spelled: ``list(generator())``."""
     access, name = event["access"], site.name
-    if event["kind"] == "constructor" and site.chain is not None:
-        target = calls.resolve(site.chain, caller)
-        return target is None or isinstance(target, type)  # not ``copy.copy(…)``, which constructs as well
     spelled = str(access.get("name") or access.get("path", "")).rpartition(":")[2].rpartition(".")[2]
-    return event["kind"] == "constructor" or "object" in access or spelled == name
+    target = calls.resolve(site.chain, caller) if site.chain is not None else None
+    if event["kind"] == "constructor":
+        return target is None or isinstance(target, type)  # not ``copy.copy(…)``, which constructs as well
+    if spelled == "__call__":  # an object that was called, unless a function was that called it
+        return not isinstance(target, (type, types.FunctionType, types.BuiltinFunctionType))
+    return "object" in access or spelled == name
 
 
 class Services:

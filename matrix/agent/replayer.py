@@ -8,10 +8,12 @@ import inspect
 import os
 import re
 import sys
+import warnings
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import making, snapshot, world
-from .driving import Failure, Synchronous, bind, drive
+from .checks import warning
+from .driving import Failure, Synchronous, bind, call_from, calling, drive
 from .evaluate import evaluate, function_named
 from .held import remember
 from .making import Absent, Blocked, Broken, Makers, Missing, Stop, Unreplayable, first_line
@@ -147,8 +149,14 @@ class Replayer:
 
     def on_hold(self, event: Dict[str, Any]) -> None:
         """Change a collection of the caller's as the caller did."""
-        with contextlib.suppress(Stop):
+        with contextlib.suppress(Stop, AttributeError):
             target = self.decode({"$inst": event["inst"]})
+            for name in event.get("gone", ()):
+                object.__delattr__(target, name)
+            for name, value in event.get("state", {}).items():
+                object.__setattr__(target, name, self.decode(value))
+            if "state" in event:
+                return
             if "added" in event:
                 target.extend(self.decode(event["added"]))
                 return
@@ -329,7 +337,7 @@ class Replayer:
         watched = {name: (value, canonical(self.look(value))) for name, value in self.watched.items()}
         if self.files.dirty:
             self.files.scan()
-        with self.playback.during(event) as played:
+        with self.playback.during(event) as played, self.awaiting(event, made):
             result = self.invoke(event, function, args, kwargs)
         self.watched = {name: value for name, (value, _) in watched.items()}  # what stubs called had their own
         if played:
@@ -345,6 +353,19 @@ class Replayer:
             self.settle(result)
         elif "return" in event["outcome"] and "raise" in made["outcome"]:
             self.mend(event, result)
+
+    @contextlib.contextmanager
+    def awaiting(self, event: Dict[str, Any], made: Dict[str, Json]) -> Iterator[None]:
+        """Note the warnings that are shown during a call whose caller awaits some."""
+        if "awaits" not in event:
+            yield
+            return
+        shown: List[Any] = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings._showwarnmsg_impl = shown.append  # type: ignore[attr-defined]
+            yield
+        made["warned"] = [warning(message, event["awaits"], self.look) for message in shown]
 
     def blocked(self, event: Dict[str, Any], error: Blocked) -> Failure:
         """Return why a call cannot be made: a function that this release does not have either is missing itself."""
@@ -401,6 +422,9 @@ class Replayer:
         if "opaque" in access:
             raise Unreplayable(access["opaque"])
         if "path" in access:
+            module, _, name = access["path"].partition(":")
+            if name == "__getattr__":  # what a module is asked for that it does not have
+                return functools.partial(getattr, making.import_module(module, self.modules))
             return making.find(access["path"], self.modules)
         if "object" in access:
             return self.decode(access["object"])
@@ -408,7 +432,8 @@ class Replayer:
             return self.decode(access["class"])
         receiver, name = self.decode(access["receiver"]), access["name"]
         if access.get("class"):
-            owner = making.find(access["class"], self.modules)
+            given = access["class"]
+            owner = making.find(given, self.modules) if isinstance(given, str) else self.decode(given)
             return getattr(owner, name).__get__(receiver, owner)
         owner = receiver if isinstance(receiver, type) else type(receiver)
         if event["kind"] == "property":
@@ -429,7 +454,7 @@ class Replayer:
         if part == "fget":
             if inspect.getattr_static(receiver, name, MISSING) is MISSING and not hasattr(owner, "__getattr__"):
                 raise Missing("%s has no %s" % (owner.__name__, name))
-            return lambda: getattr(receiver, name)
+            return lambda *_, **__: getattr(receiver, name)
         if part == "fset":
             return lambda value: setattr(receiver, name, value)
         return lambda: delattr(receiver, name)
@@ -437,7 +462,9 @@ class Replayer:
     def invoke(self, event: Dict[str, Any], function: Any, args: List[Any], kwargs: Dict[str, Any]) -> Result:
         """Call, and drive what was given the way that the recording was driven, to its first outcome."""
         try:
-            value = function(*args, **kwargs)
+            caller = event.get("caller")
+            call = call_from(caller, self.decode(caller["file"])) if caller else calling
+            value = call(function, args, kwargs)
             if event["kind"] == "coroutine":
                 value = drive(value)
             result = Result(value)

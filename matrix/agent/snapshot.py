@@ -29,6 +29,7 @@ class Snapshots:
         self.known: Known = recorder.known
         self.stored: Dict[str, bool] = {}
         self.own = Own(self)
+        self.known.has_home = self.has_home
         self.inline = Inline(self)
 
     # Storing
@@ -57,6 +58,8 @@ class Snapshots:
         """Return the value of what the caller gave."""
         if self.inline.on:
             return self.encode(obj, self.make)
+        if type(obj) is int:
+            return self.reference(Encoder(self.recorder.templates, self.make, {}), obj, 0) or obj
         if type(obj) is str:
             taken = self.known.inside(obj)
             if taken is not None:
@@ -95,6 +98,8 @@ class Snapshots:
             return self.own.instance(obj, depth)
         if self.is_subjects(type(obj)):
             return self.of_subject(encoder, obj, depth)
+        if isinstance(obj, BaseException) and type(obj).__module__ == "builtins":
+            return self.own.instance(obj, depth)
         if type(obj) is types.ModuleType and (self.home_of(obj.__name__) == 2 or obj.__spec__ is None):
             return self.own.module(obj, depth)
         return self.own.anonymous(obj) if type(obj) is object else self.own.member(obj, depth)
@@ -170,10 +175,19 @@ class Snapshots:
         return self.home(kind) == 2
 
     def is_own(self, obj: Any) -> bool:
-        """Say whether an object is the caller's own: it or its class was defined there, or it is a mock."""
+        """Say whether an object is the caller's own: a function or class of its modules, or one that was defined."""
         if isinstance(obj, (type, types.FunctionType)):
             return self.is_suites(obj)
-        return self.is_suites(type(obj)) or type(obj).__module__ == "unittest.mock"
+        return self.own.look(obj) is not None
+
+    def has_home(self, obj: Any) -> bool:
+        """Say whether something is found where it stands, whatever call gave it: but what the caller may decorate."""
+        if isinstance(obj, (types.ModuleType, enum.Enum)):
+            return True
+        if not isinstance(obj, (type, types.FunctionType, types.BuiltinFunctionType)) or self.is_suites(obj):
+            return False
+        symbol = symbol_of(obj)
+        return bool(symbol) and resolves(str(symbol), obj)
 
     # Functions, classes, and objects of the subject's
 

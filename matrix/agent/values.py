@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import builtins
 import collections
 import contextlib
 import datetime as dt
@@ -208,7 +209,9 @@ STD_BY_TYPE = {entry[0]: name for name, entry in STD.items()}
 # What a member of an archive says of itself; its module is imported only where it is needed.
 TARINFO = ("name", "size", "mtime", "mode", "type", "linkname", "uid", "gid", "uname", "gname", "devmajor", "devminor")
 # Objects that are one thing: there is nothing in them to store.
-SINGLETONS = {"Ellipsis": Ellipsis, "NotImplemented": NotImplemented}
+SINGLETONS = {"Ellipsis": Ellipsis, "NotImplemented": NotImplemented, "NoneType": type(None)}
+# Functions of built-in classes.
+DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType)
 # Values that nothing can stand inside: they do not count for the distance of a ``$cycle``.
 LEAVES = ("$tmpl", "$text", "$blob", "$bytes", "$float", "$cycle")
 
@@ -283,6 +286,8 @@ class Encoder:
         if kind is tuple:
             return {"$tuple": self.many(obj, depth)}
         if kind is dict:
+            if obj is vars(builtins):
+                return {"$opaque": "builtins"}
             if all(type(key) is str and key[:1] != "$" and self.templates.hide(key) is None for key in obj):
                 return {key: self.encode(item, depth + 1) for key, item in obj.items()}
             return {"$dict": [[self.encode(key, depth + 1), self.encode(obj[key], depth + 1)] for key in list(obj)]}
@@ -306,6 +311,14 @@ class Encoder:
             symbol = symbol_of(obj)
             if symbol and resolves(symbol, obj):
                 return {"$symbol": symbol}
+        if isinstance(obj, DESCRIPTORS):
+            symbol = "%s:%s" % (obj.__objclass__.__module__, obj.__qualname__)
+            if resolves(symbol, obj):
+                return {"$symbol": symbol}
+        if kind.__module__ in ("typing", "types"):
+            made = hint(obj)
+            if made is not None:
+                return {"$std": made[0], "args": self.many(made[1], depth)}
         if isinstance(obj, BaseException) and kind.__module__ == "builtins":
             return {"$std": "exception", "type": kind.__name__, "args": self.many(obj.args, depth)}
         if kind.__module__ == "tarfile" and kind.__name__ == "TarInfo":
@@ -328,6 +341,62 @@ def tar_info(facts: Dict[str, Any]) -> Any:
     for name in TARINFO:
         setattr(made, name, facts.get(name))
     return made
+
+
+def hint(obj: Any) -> Optional[Tuple[str, List[Any]]]:
+    """Return what a type hint is made of: (kind, arguments), or None for what is none."""
+    import typing
+
+    name = getattr(obj, "_name", None) or getattr(obj, "__name__", None)
+    if isinstance(name, str) and getattr(typing, name, None) is obj:
+        return "typing", [name]
+    if isinstance(obj, typing.TypeVar):
+        return "TypeVar", [obj.__name__, list(obj.__constraints__), obj.__bound__]
+    if isinstance(obj, typing.ForwardRef):
+        return "ForwardRef", [obj.__forward_arg__]
+    origin, arguments = typing.get_origin(obj), list(typing.get_args(obj))
+    if origin is None or not arguments:
+        return None
+    name = getattr(obj, "_name", None)
+    if type(obj).__module__ == "types" and type(obj).__name__ == "UnionType":
+        return "union", arguments
+    named = getattr(typing, name, None) if isinstance(name, str) and name != "Optional" else None
+    return "alias", [named or origin, arguments]
+
+
+def made_hint(kind: str, arguments: List[Any]) -> Any:
+    """Return a type hint, or raise BadValue where it is none here."""
+    try:
+        return make_hint(kind, arguments)
+    except Exception as error:
+        raise BadValue("no type hint: %s: %s" % (type(error).__name__, error)) from None
+
+
+def make_hint(kind: str, arguments: List[Any]) -> Any:
+    """Return the type hint of a kind that is made of some arguments."""
+    import typing
+
+    if kind == "alias":
+        origin, parts = arguments
+        return origin[tuple(parts) if len(parts) != 1 else parts[0]]
+    if kind == "union":
+        return functools.reduce(operator.or_, arguments)
+    if kind == "TypeVar":
+        return type_variable(arguments[0], tuple(arguments[1]), arguments[2])
+    if kind == "ForwardRef":
+        return typing.ForwardRef(arguments[0])
+    return getattr(typing, arguments[0])
+
+
+@functools.lru_cache(maxsize=None)
+def type_variable(name: str, constraints: Tuple[Any, ...], bound: Any) -> Any:
+    """Return a type variable: equal ones are one, for classes and their bases must name the same."""
+    import typing
+
+    return typing.TypeVar(name, *constraints, bound=bound)
+
+
+HINTS = ("typing", "TypeVar", "ForwardRef", "alias", "union")
 
 
 def resolves(symbol: str, obj: Any) -> bool:
@@ -452,6 +521,8 @@ class Decoder:
             return tar_info(*arguments)
         if name == "defaultdict":
             return collections.defaultdict(*arguments)
+        if name in HINTS:
+            return made_hint(name, arguments)
         if name == "distribution":
             return distribution(*arguments)
         if name not in STD:
@@ -474,8 +545,6 @@ def distribution(name: str) -> Any:
 
 def exception_type(name: str) -> Any:
     """Return a built-in exception by its name, or raise BadValue."""
-    import builtins
-
     found = getattr(builtins, name, None)
     if not (isinstance(found, type) and issubclass(found, BaseException)):
         message = "no built-in exception %s" % name

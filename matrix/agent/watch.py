@@ -93,8 +93,11 @@ class Watch:
 
     def with_parts(self, root: Any) -> Iterator[Any]:
         """Yield an object of the subject's and its attributes that are such objects too."""
-        is_subjects = self.recorder.snapshots.is_subjects
-        if root is None or not is_subjects(type(root)) or type(getattr(root, "__dict__", None)) is not dict:
+        snapshots = self.recorder.snapshots
+        is_subjects = snapshots.is_subjects
+        # A result may be of a class of the caller's: one that the subject finished.
+        made = is_subjects(type(root)) or snapshots.is_suites(type(root))
+        if root is None or not made or type(getattr(root, "__dict__", None)) is not dict:
             return
         yield root
         for item in list(vars(root).values()):

@@ -13,7 +13,7 @@ from . import calls, probes
 from .inline import Inline, opened
 from .known import Known, Path, is_answer
 from .own import HELD, Own
-from .values import Encoder, Json, canonical, find_symbol, plain_of, resolves, sha256, symbol_of
+from .values import Encoder, Json, canonical, find_symbol, is_dotted, plain_of, resolves, sha256, symbol_of
 
 # The state of an object that is not ours is stored this deep: enough to compare it, not to rebuild it.
 STATE_DEPTH = 4
@@ -324,7 +324,8 @@ def look(encoder: Encoder, obj: Any, depth: int, is_subjects: Any) -> Optional[J
     if isinstance(obj, (types.GeneratorType, types.CoroutineType)):
         return {"$obj": kind.__name__}
     if isinstance(obj, (type, types.FunctionType)):
-        return {"$symbol": symbol_of(obj) or "%s:%s" % (obj.__module__, obj.__qualname__)}
+        symbol = "%s:%s" % (obj.__module__, obj.__qualname__)
+        return {"$symbol": symbol if is_dotted(str(obj.__module__)) else "_:%s" % obj.__qualname__}
     if is_answer(obj):
         state = vars(obj)
         attributes = {name: encoder.encode(state.get(name), depth + 1) for name in ("status_code", "reason", "url")}

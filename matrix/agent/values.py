@@ -114,9 +114,14 @@ def escape(text: str) -> str:
 def symbol_of(obj: Any) -> Optional[str]:
     """Return ``module:qualified.name`` of a class or function, or None where it has no such home."""
     module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(name, str) or "<" in name:
+    if not isinstance(module, str) or not isinstance(name, str) or "<" in name or not is_dotted(module):
         return None
     return "%s:%s" % (module, name)
+
+
+def is_dotted(name: str) -> bool:
+    """Say whether a name can be a module's; classes may claim to be of any."""
+    return all(part.isidentifier() for part in name.split("."))
 
 
 def find_symbol(symbol: str) -> Any:

@@ -63,6 +63,8 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # Where the tests run in the background, an interrupt is ignored, and that is handed down.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 # no threads here
         )
 
     def nox(self, *arguments: str) -> tuple[int, str]:

@@ -128,9 +128,11 @@ class Judge:
         return calls, [TestRow(test, profile, release, UNKNOWN, UNKNOWN) for test in self.tests()]
 
 
-# What differs from run to run in a reason: digests of what holds a time, and addresses of objects.
+# What differs from run to run in a reason: digests of what holds a time, addresses of objects, and times that passed.
 TEMPORARY = re.compile(r"\{tmp\}/[^\s'\",)]*")
-VOLATILE = re.compile(r"\b[0-9a-f]{32,}\b|\b0x[0-9a-f]{6,}\b")
+# A digest that follows its name may have been cut short.
+VOLATILE = re.compile(r"\b[0-9a-f]{32,}\b|\b(?<=sha256:)[0-9a-f]+|\b(?<=sha512:)[0-9a-f]+|\b0x[0-9a-f]{6,}\b")
+LONG_FLOAT = re.compile(r"\b\d+\.\d{7,}(?:e-?\d+)?\b")
 
 
 def stable(detail: str) -> str:
@@ -138,8 +140,13 @@ def stable(detail: str) -> str:
 
     >>> stable("{tmp}/oras.k3j_x9aa is 9b32c2e3f99e2d3f9dd10f323784241a")
     '{tmp}/oras.{random} is {digest}'
+    >>> stable("in ['sha256:81... no longer holds")
+    "in ['sha256:{digest}... no longer holds"
+    >>> stable("131.1744827270004 < 5 no longer holds")
+    '{number} < 5 no longer holds'
     """
-    return TEMPORARY.sub(lambda path: normal(path.group()), VOLATILE.sub("{digest}", detail))
+    detail = LONG_FLOAT.sub("{number}", VOLATILE.sub("{digest}", detail))
+    return TEMPORARY.sub(lambda path: normal(path.group()), detail)
 
 
 def gates(test: str) -> list[str]:

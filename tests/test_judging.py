@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from lines import END, HEADER, Line, begins, call, check, pack
 
-from matrix.judging import Judge, gates, sort_reports
+from matrix.judging import Judge, gates, sort_reports, stable
 from matrix.trace import Trace, read_trace
 
 TEST, OTHER, SKIPPED = (f"tests/sub/test_a.py::test_{name}" for name in ("one", "two", "skipped"))
@@ -195,3 +195,19 @@ def test_a_check_on_a_call_that_does_not_replay_at_all_says_nothing(trace: Trace
     failed = {"after": TEST, "check": 2, "calls": [1], "held": False, "detail": "2 == 1 no longer holds"}
     assert grades(trace, failed)[TEST] == ("fails", "fails")
     assert grades(trace, failed, unreplayable={1: "a closure"})[TEST] == ("unknown", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("detail", "told"),
+    [
+        ("131.1744827270004 < 5 no longer holds", "{number} < 5 no longer holds"),
+        ("1.25 == 1.5 no longer holds", "1.25 == 1.5 no longer holds"),
+        (f"sha256:{'0a' * 32} is gone", "sha256:{digest} is gone"),
+        ("'x' in ['sha256:0a... no longer holds", "'x' in ['sha256:{digest}... no longer holds"),
+        ("<Thing at 0x7f3c2a91be50>", "<Thing at {digest}>"),
+        ("{tmp}/oras.k3j_x9aa.json is not there", "{tmp}/oras.{random}.json is not there"),
+    ],
+)
+def test_reasons_are_the_same_in_every_run(detail: str, told: str) -> None:
+    """Times that passed, digests, also short ones, addresses and temporary names are taken out of reasons."""
+    assert stable(detail) == told

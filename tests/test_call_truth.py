@@ -14,12 +14,14 @@ from suites import AS_OF, tools
 
 from matrix import cli, environment, installer
 from matrix.call_truth import (
+    AWAITS,
     DIED,
     NO_TEST,
     NOT_CHECKED,
     NOT_REACHED,
     NOT_SEEN,
     OTHER_ARGUMENTS,
+    UNKNOWN_AT_HOME,
     CallScores,
     CallsError,
     find_happened,
@@ -116,12 +118,13 @@ def test_replays_agree_with_what_really_happened(place: Place) -> None:
     assert scores["disagreements"] == []
     assert scores["agree"]["share"] == scores["same_verdict"]["share"] == 1
     # After a crash, and on an object that could not be made.
-    assert scores["without_truth"].keys() == {NOT_REACHED}
+    assert scores["without_truth"].keys() <= {NOT_REACHED, AWAITS, UNKNOWN_AT_HOME}
     assert 2 <= scores["without_truth"][NOT_REACHED] <= 5
-    assert scores["unknown"]["numerator"] == 1  # what a callback would answer to something else
+    unknown = scores["unknown"]["numerator"]  # what a callback would answer to something else
+    assert unknown <= 2
     with gzip.open(place.folder / "results" / "gauge" / "calls.csv.gz", "rt", newline="") as file:
         outside = sum(row[4] == "boundary" for row in csv.reader(file))
-    assert scores["agree"]["denominator"] == outside - 1 - scores["without_truth"][NOT_REACHED]
+    assert scores["agree"]["denominator"] == outside - unknown - sum(scores["without_truth"].values())
 
 
 @pytest.mark.slow

@@ -168,7 +168,9 @@ class Laboratory:
         trials: dict[str, Trial] = {}
         pool = ThreadPoolExecutor(jobs)
         try:
-            futures = [pool.submit(self.try_one, site, mutate(sources[site.file], site)) for site in sites]
+            # Sources are parsed in this thread alone: two that build syntax trees at once are an error in Python 3.11.
+            tasks = [(site, mutate(sources[site.file], site), self.affected(sources, site)) for site in sites]
+            futures = [pool.submit(self.try_one, *task) for task in tasks]
             for future in as_completed(futures):
                 trial = future.result()
                 trials[trial.site.name] = trial
@@ -181,10 +183,14 @@ class Laboratory:
         pool.shutdown()
         return [trials[site.name] for site in sites]
 
-    def try_one(self, site: Site, source: str) -> Trial:
+    def affected(self, sources: Mapping[str, str], site: Site) -> tuple[set[Key], set[Key]]:
+        """Return the tests that a change can matter to: when they are run, and when they are replayed."""
+        start = function_around(sources[site.file], site)
+        return self.baseline.suite.affected(start), self.replayed.affected(start)
+
+    def try_one(self, site: Site, source: str, affected: tuple[set[Key], set[Key]]) -> Trial:
         """Run the suite and the replay on one mutant."""
-        start = function_around((self.package.site / site.file).read_text(encoding="utf-8"), site)
-        run, replay = self.baseline.suite.affected(start), self.replayed.affected(start)
+        run, replay = affected
         with self.package.changed(site.file, source) as overlay:
             name = f"{site.name}\n{source}"
             truth = self.suites.get(name, lambda: self.run_suite(overlay, run))

@@ -134,6 +134,11 @@ def test_each_difference_has_its_verdict(
     assert detail in verdicts[call][1]
 
 
+def test_what_a_module_keeps_between_the_tests_of_a_file_is_there(verdicts: Mapping[str, tuple[str, str]]) -> None:
+    """A test finds what an earlier one of its file left in the package, as in the suite."""
+    assert [verdicts[f"{test} gauge.turn"] for test in ("test_turn", "test_turn_again")] == [("ok", ""), ("ok", "")]
+
+
 def test_a_test_works_if_its_calls_do(recorded: Recorded) -> None:
     """Tests whose calls work are told apart from those that fail, and from those that nobody can tell."""
     _, tests = recorded.judge("old")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix.agent.values import Templates, sha256
-from matrix.agent.world import Files, difference
+from matrix.agent.world import Files, difference, environment
 
 HI = ("file", sha256(b"hi"), False)
 NAMES = st.lists(st.sampled_from(["a", "b", "..", ".", "", "link", "up", "c.txt", "\0"]), max_size=4)
@@ -232,3 +232,15 @@ def test_variables() -> None:
     old = {"A": "1", "B": "2", "C": "3", "PYTEST_CURRENT_TEST": "x"}
     new = {"A": "1", "B": "3", "D": "4", "PYTEST_CURRENT_TEST": "y"}
     assert difference(old, new) == {"B": "3", "C": None, "D": "4"}
+
+
+def test_the_environment_is_told_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that was set, changed or removed since the last look shows; what was told before stays as it was."""
+    monkeypatch.setenv("CALIPER_COLOUR", "red")
+    before = environment()
+    monkeypatch.setenv("CALIPER_COLOUR", "green")
+    after = environment()
+    monkeypatch.delenv("CALIPER_COLOUR")
+    assert (before["CALIPER_COLOUR"], after["CALIPER_COLOUR"]) == ("red", "green")
+    assert difference(before, after) == {"CALIPER_COLOUR": "green"}
+    assert difference(after, environment()) == {"CALIPER_COLOUR": None}

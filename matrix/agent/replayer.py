@@ -257,7 +257,7 @@ class Replayer:
     @contextlib.contextmanager
     def restoring(self, work: str) -> Iterator[None]:
         """Begin in the working folder; in the end put back the environment and what was patched."""
-        before = dict(os.environ)
+        before = world.environment()
         os.chdir(work)
         yield
         for target, name, old in reversed(self.patches):
@@ -332,7 +332,7 @@ class Replayer:
         made: Dict[str, Json] = {"call": event["id"]}
         if shifted:
             made["shifted"] = shifted
-        before = dict(os.environ)
+        before = world.environment()
         mocks = self.mock_counts()
         watched = {name: (value, canonical(self.look(value))) for name, value in self.watched.items()}
         if self.files.dirty:
@@ -505,7 +505,7 @@ class Replayer:
         if held is None or held.iterator is None:
             return
         made: Dict[str, Json] = {"call": event["call"], "next": event.get("n")}
-        before = dict(os.environ)
+        before = world.environment()
         try:
             with self.playback.during(event) as played:
                 made["outcome"] = self.advance(event, held)
@@ -581,7 +581,7 @@ class Replayer:
         effects: Dict[str, Json] = {}
         if changed:
             effects["files"] = {name: None if entry is None else list(entry) for name, entry in changed.items()}
-        env = world.difference(before, dict(os.environ))
+        env = world.difference(before, world.environment())
         if env:
             effects["env"] = {name: self.look(value) for name, value in sorted(env.items())}
         if effects:

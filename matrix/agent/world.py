@@ -254,8 +254,23 @@ def remove(path: str) -> None:
 IGNORED_VARIABLES = {"PYTEST_CURRENT_TEST", "PYTEST_VERSION", "COLUMNS", "LINES", "_", "SHLVL", "OLDPWD", "PWD"}
 
 
+KNOWN: List[Dict[Any, str]] = [{}, {}]  # what the system's environment was when it was last looked at, and as texts
+
+
+def environment() -> Dict[str, str]:
+    """Return the variables of the environment, for reading only."""
+    raw = getattr(os.environ, "_data", None)  # decoding it each time would be a tenth of a replay
+    if not isinstance(raw, dict):
+        return dict(os.environ)
+    if raw != KNOWN[0]:
+        KNOWN[:] = [dict(raw), dict(os.environ)]
+    return KNOWN[1]
+
+
 def difference(old: Dict[str, str], new: Dict[str, str]) -> Dict[str, Optional[str]]:
     """Return the variables that were set (their value) or unset (None)."""
+    if old is new:
+        return {}
     changed: Dict[str, Optional[str]] = {
         name: value for name, value in new.items() if old.get(name) != value and name not in IGNORED_VARIABLES
     }

@@ -279,7 +279,7 @@ class Agent:
             self.fresh_loop()
             replayer = self.make({**self.job, "skip": skip}, self.trace, self.files, emit, self.ask)
             kept.append(replayer)
-            with replayer.restoring(self.job["roots"]["work"]):
+            with replayer.setting.restoring(self.job["roots"]["work"]):
                 for event in self.trace.settings.get(test, ()):
                     replayer.run(event)
                 if inner:

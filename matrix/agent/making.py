@@ -129,7 +129,7 @@ class Makers:
 
     def make_ref(self, _decoder: Decoder, value: Json) -> Any:
         """Return what an earlier call gave."""
-        return self.player.result(value["$ref"], value.get("path", []))
+        return self.player.results.of(value["$ref"], value.get("path", []))
 
     def make_join(self, decoder: Decoder, value: Json) -> str:
         """Return a text that holds texts of earlier results."""
@@ -191,11 +191,11 @@ class Makers:
         """Set the attributes that an object has here to their recorded values; objects in it are kept, and brought."""
         for name, value in state.items():
             now = getattr(obj, name, Missing)
-            if isinstance(value, dict) and "$new" in value and self.player.is_subjects(type(now)):
+            if isinstance(value, dict) and "$new" in value and self.player.outcomes.is_subjects(type(now)):
                 self.bring(decoder, now, value.get("state", {}))
                 continue
             try:
-                if now is Missing or canonical(self.player.look(now)) != canonical(value):
+                if now is Missing or canonical(self.player.outcomes.look(now)) != canonical(value):
                     setattr(obj, name, decoder.decode(value))
             except (AttributeError, TypeError, Missing):
                 continue
@@ -217,7 +217,7 @@ class Makers:
         path = (
             self.player.templates.show(value["$file"]["$tmpl"]) if isinstance(value["$file"], dict) else value["$file"]
         )
-        if not self.player.is_inside(path) and set(value["mode"]) - set("rbt"):
+        if not self.player.setting.is_inside(path) and set(value["mode"]) - set("rbt"):
             raise Unreplayable("a file outside of the working folders")
         try:
             file = open(path, value["mode"])  # noqa: SIM115 # it is the caller's to close

@@ -1,0 +1,210 @@
+"""Plays the tests of a trace in forks of one process, which has imported what they import."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import itertools
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from typing import Any, Dict, List, Optional, Tuple
+
+from .confining import die_with_parent, processor_time
+from .driving import fresh_loop
+from .held import Trace
+from .reach import Reach
+from .replayer import Replayer
+from .values import Templates, sha256
+from .world import Files, may_change
+
+# What a fork reported: lines for each test that it began; the call that it was at; ``timeout``, ``crash`` or None.
+Played = Tuple[List[List[bytes]], Optional[int], Optional[str]]
+
+
+class Agent:
+    """Plays all tests of one trace, and reports."""
+
+    def __init__(self, job: Dict[str, Any], trace: Trace, out: Any) -> None:
+        """Make one that reports to the binary file ``out``."""
+        self.job, self.trace, self.out = job, trace, out
+        self.reach = Reach(job["reach"])
+        self.files = Files(job["roots"], sha256, Templates(job["templates"]))
+        self.files.scan()
+        self.asking: Tuple[int, Any] = (0, None)
+
+    def report(self, made: Dict[str, Any]) -> None:
+        """Write one line."""
+        self.out.write(json.dumps(made, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n")
+
+    def run(self) -> None:
+        """Play every test."""
+        tests = [test for test in self.trace.tests if self.playable(test)]
+        if self.job["tests"] is not None:
+            tests = [test for test in tests if test in self.job["tests"]]
+        gc.collect()
+        gc.freeze()  # what is here stays shared with the forks
+        # A fork costs 12 ms, as much as a test. Those of a file share a process when the suite itself runs, too.
+        for _, together in itertools.groupby(tests, file_of):
+            self.play(list(together), inner=False)
+            self.out.flush()
+        if self.job["inner"]:
+            # Each of them brings its own world along, so that one process serves all: forks are what costs most.
+            self.play([test for test in tests if self.trace.inner.get(test)], inner=True)
+
+    def playable(self, test: str) -> bool:
+        """Say whether a test has events to play."""
+        return any(event["e"] in ("call", "read", "check") for event in self.trace.tests[test])
+
+    def play(self, tests: List[str], inner: bool) -> None:
+        """Play tests one after the other, or the inner calls that they made, in as many forks as it takes."""
+        skip: Dict[str, str] = {}
+        while tests:
+            self.prepare(tests[0])
+            played, begun, verdict = self.fork(tests, skip, inner)
+            if verdict is None:
+                self.out.writelines(line for lines in played for line in lines)
+                return
+            at = max(len(played) - 1, 0)
+            again = begun is not None and str(begun) not in skip
+            if again:
+                skip[str(begun)] = verdict
+                del played[at:]  # it is played again, without the call
+            self.out.writelines(line for lines in played for line in lines)
+            if not again:
+                self.report({"broken": tests[at], "detail": verdict})
+            tests = tests[at if again else at + 1 :]
+
+    def begin(self, test: str) -> Tuple[Dict[str, Any], Dict[str, str]]:
+        """Return the files and the states of services that a test began with."""
+        files, states = self.trace.starts.get(test, ({}, {}))
+        return {name: entry for name, entry in files.items() if not name.startswith("{tmp}/")}, states
+
+    def prepare(self, test: str) -> None:
+        """Bring files and services into the state that they had when the test began."""
+        files, states = self.begin(test)
+        self.files.dirty = True  # a fork was at work, or what another test started
+        self.files.bring({name: tuple(entry) for name, entry in files.items()}, self.trace.blobs.__getitem__)
+        for name in self.job.get("services", []):
+            self.ask({"do": "restore", "name": name, "state": states.get(name)})
+
+    def ask(self, request: Dict[str, Any]) -> Any:
+        """Ask the process that runs the services."""
+        if self.asking[0] != os.getpid():  # a fork asks on a connection of its own
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.connect(self.job["control"])
+            self.asking = (os.getpid(), connection.makefile("rwb"))
+        file = self.asking[1]
+        file.write(json.dumps(request).encode("ascii") + b"\n")
+        file.flush()
+        return json.loads(file.readline())
+
+    def fork(self, tests: List[str], skip: Dict[str, str], inner: bool) -> Played:
+        """Play tests in a fork."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            try:
+                die_with_parent()  # what the kernel keeps of this is not handed to a fork
+                os.setsid()
+                self.child(tests, skip, writing, inner)
+            except BaseException:
+                os.write(writing, json.dumps({"trouble": traceback.format_exc()[-2000:]}).encode("ascii") + b"\n")
+            finally:
+                os._exit(0)
+        os.close(writing)
+        try:
+            return self.watch(child, reading)
+        finally:
+            os.close(reading)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+    def watch(self, child: int, reading: int) -> Played:
+        """Collect a fork's lines, until it is done, dies, or a call takes too long."""
+        played: List[List[bytes]] = []
+        begun: Optional[int] = None
+        pending = b""
+        spent, began = processor_time(child), time.monotonic()
+        while True:
+            ready, _, _ = select.select([reading], [], [], self.job["limit"])
+            if not ready:
+                # A slow machine is no slow call: the processor's time counts, where it is known.
+                used, late = processor_time(child), time.monotonic() - began > self.job["patience"]
+                if late or used is None or spent is None or used - spent >= self.job["limit"]:
+                    return played, begun, "timeout"
+                continue
+            spent, began = processor_time(child), time.monotonic()
+            data = os.read(reading, 1 << 16)
+            if not data:
+                return played, begun, "crash"
+            *whole, pending = (pending + data).split(b"\n")
+            for line in whole:
+                if line.startswith(b'{"begin"'):
+                    begun = json.loads(line)["begin"]
+                elif line.startswith(b'{"done"'):
+                    return played, None, None
+                else:
+                    if line.startswith(b'{"test"'):
+                        played.append([])
+                        begun = None
+                    played[-1].append(line + b"\n")
+
+    def child(self, tests: List[str], skip: Dict[str, str], writing: int, inner: bool) -> None:
+        """Play tests; runs in the fork."""
+        waiting: List[bytes] = []
+
+        def emit(made: Dict[str, Any]) -> None:
+            waiting.append(json.dumps(made, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n")
+            if not made.keys() & {"begin", "test", "done"}:
+                return  # what is lost with the process is what it did since a call began
+            data = b"".join(waiting)
+            waiting.clear()
+            while data:
+                data = data[os.write(writing, data) :]
+
+        watch_files(self.files)
+        kept: List[Any] = []  # finalizers of what one test made are not to run in the middle of another
+        for test in tests:
+            if kept and not inner:
+                self.prepare(test)
+            emit({"test": test})
+            self.reach.take()
+            fresh_loop()
+            replayer = Replayer({**self.job, "skip": skip}, self.trace, self.files, emit, self.ask)
+            kept.append(replayer)
+            with replayer.setting.restoring(self.job["roots"]["work"]):
+                for event in self.trace.settings.get(test, ()):
+                    replayer.run(event)
+                if inner:
+                    replayer.run_inner(test, self.begin(test))
+                else:
+                    replayer.run_test(test)
+            if self.reach.folder:
+                emit({"reached": self.reach.take()})
+        emit({"done": True})
+
+
+def file_of(test: str) -> str:
+    """Return the file that a test is in, by its name."""
+    return test.partition("::")[0]
+
+
+def watch_files(files: Any) -> None:
+    """Let a look at the disk be taken only when files may have changed."""
+
+    def hook(event: str, args: Any) -> None:
+        if not files.dirty and may_change(event, args):
+            files.dirty = True
+
+    sys.addaudithook(hook)

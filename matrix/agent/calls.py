@@ -42,7 +42,7 @@ def event(
         expected = checks.expectation(site, outer)
         if expected:
             made["expect"] = expected
-        if direct and outer.f_code.co_filename in snapshots.recorder.kinds:
+        if direct and outer.f_code.co_filename in snapshots.ledger.kinds:
             made["caller"] = caller(snapshots, outer)
     made["usage"] = site.usage
     return made
@@ -261,7 +261,7 @@ class Callee:
             return None
         found = checks.spelling(self.site.chain, self.outer)
         # A helper of the suite's may hand on what is the subject's: only the subject is there in a replay.
-        return found if found and found.partition(":")[0].split(".")[0] in self.snapshots.recorder.modules else None
+        return found if found and found.partition(":")[0].split(".")[0] in self.snapshots.ledger.modules else None
 
     def owned(self) -> Json:
         """Return the class that holds a method: as the caller wrote it, where it is defined, or as an object."""

@@ -17,15 +17,15 @@ from typing import Any, Dict, Optional
 from . import probes
 
 
-def install(recorder: Any) -> None:
+def install(definitions: Any) -> None:
     """Put the probes into what is generated for the subject's modules from now on."""
     import dataclasses
 
     def execute(source: Any, space: Dict[str, Any], names: Optional[Dict[str, Any]] = None) -> None:
-        builtins.exec(recorder.guess(of_dataclass, source, space) or source, space, names)
+        builtins.exec(definitions.guess(of_dataclass, source, space) or source, space, names)
 
     def evaluate(source: Any, space: Dict[str, Any]) -> Any:
-        return builtins.eval(recorder.guess(of_namedtuple, source, space) or source, space)
+        return builtins.eval(definitions.guess(of_namedtuple, source, space) or source, space)
 
     vars(dataclasses)["exec"] = execute
     vars(collections)["eval"] = evaluate
@@ -35,18 +35,18 @@ def install(recorder: Any) -> None:
 GENERATED = "<generated>"
 
 
-def texts(recorder: Any) -> Any:
+def texts(definitions: Any) -> Any:
     """Return the probe that is asked for the text that the subject compiles or executes."""
 
     def text(function: Any, source: Any, module: str) -> Any:
         if type(source) is not str or function not in (compile, exec):
             return source
-        return recorder.guess(of_text, source, module, function is exec) or source
+        return definitions.guess(of_text, source, module, function is exec) or source
 
     return text
 
 
-def of_text(recorder: Any, source: str, module: str, executed: bool) -> Any:
+def of_text(definitions: Any, source: str, module: str, executed: bool) -> Any:
     """Return the tree of a text with probes in its functions, or its code; None where there are none."""
     try:
         tree = ast.parse(source)
@@ -54,7 +54,7 @@ def of_text(recorder: Any, source: str, module: str, executed: bool) -> Any:
         return None
     if not any(isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) for node in tree.body):
         return None
-    rewriter = probes.Rewriter(module, recorder.definer(False), False, "<string>")
+    rewriter = probes.Rewriter(module, definitions.definer(False), False, "<string>")
     rewriter.scope = [GENERATED]
     tree = rewriter.visit(tree)
     return compile(tree, "<string>", "exec", dont_inherit=True) if executed else tree
@@ -70,19 +70,19 @@ def caller(module: str, name: str) -> Optional[types.FrameType]:
     return None
 
 
-def of_dataclass(recorder: Any, source: str, space: Dict[str, Any]) -> Any:
+def of_dataclass(definitions: Any, source: str, space: Dict[str, Any]) -> Any:
     """Return the code of a dataclass's constructor with probes, or None for another method or another's class."""
     frame = caller("dataclasses", "_process_class")
     cls = frame.f_locals.get("cls") if frame is not None else None
-    if not isinstance(cls, type) or not recorder.is_subjects(cls.__module__) or "def __init__(" not in source:
+    if not isinstance(cls, type) or not definitions.whose.is_subjects(cls.__module__) or "def __init__(" not in source:
         return None
-    rewriter = probes.Rewriter(cls.__module__, recorder.definer(False), False, "<string>")
+    rewriter = probes.Rewriter(cls.__module__, definitions.definer(False), False, "<string>")
     rewriter.scope = cls.__qualname__.split(".")
     tree = Constructors(rewriter).visit(ast.parse(source))
     return compile(tree, "<string>", "exec", dont_inherit=True)
 
 
-def of_namedtuple(recorder: Any, source: str, space: Dict[str, Any]) -> Any:
+def of_namedtuple(definitions: Any, source: str, space: Dict[str, Any]) -> Any:
     """Return the code of a named tuple's constructor with probes, or None for another's class."""
     frame = caller("collections", "namedtuple")
     if frame is None or not isinstance(source, str):
@@ -90,10 +90,10 @@ def of_namedtuple(recorder: Any, source: str, space: Dict[str, Any]) -> Any:
     module, above = frame.f_locals.get("module"), frame.f_back
     if module is None and above is not None:
         module = above.f_globals.get("__name__")
-    if module is None or not recorder.is_subjects(module):
+    if module is None or not definitions.whose.is_subjects(module):
         return None
     name = "%s.__new__" % frame.f_locals["typename"]
-    define = recorder.definer(False)
+    define = definitions.definer(False)
     rewriter = probes.Rewriter(
         module, lambda node, module, _, kind: define(node, module, name, kind), False, "<string>"
     )

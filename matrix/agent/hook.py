@@ -34,11 +34,11 @@ def start(path: str) -> Any:
             probes.RESUME: recorder.resume,
             probes.CAUGHT: recorder.caught,
             probes.THROUGH: recorder.through,
-            probes.TEXT: generated.texts(recorder),
+            probes.TEXT: generated.texts(recorder.definitions),
             probes.DID: recorder.did,
         }
     )
-    sys.meta_path.insert(0, probes.Finder(recorder.wants, recorder.compile, recorder.imported))
+    sys.meta_path.insert(0, probes.Finder(recorder.whose.wants, recorder.definitions.compile, recorder.imported))
     sys.meta_path.insert(
         0,
         After(
@@ -57,7 +57,7 @@ def start(path: str) -> Any:
         network.redirect(socket, config["redirects"])
     if config["refusals"]:
         network.guard(config["modules"], config["allowed"], noting(config["refusals"]))
-    generated.install(recorder)
+    generated.install(recorder.definitions)
     deepen(1 if config.get("inner") else 0)
     spawning(recorder)
     warning(recorder)
@@ -123,9 +123,9 @@ def rewriting(recorder: Any) -> Any:
         def rewrite_asserts(tree: Any, source: bytes, module_path: Any = None, config: Any = None) -> None:
             path = str(module_path or "<unknown>")
             try:
-                recorder.rewrite(tree, path, recorder.module_at(path))
+                recorder.definitions.rewrite(tree, path, recorder.whose.module_at(path))
             except Exception as error:
-                recorder.trouble(error)
+                recorder.ledger.trouble(error)
             rewrite(tree, source, module_path, config)
 
         module.rewrite_asserts = rewrite_asserts
@@ -200,7 +200,7 @@ def warning(recorder: Any) -> None:
     show = warnings._showwarnmsg  # type: ignore[attr-defined]
 
     def shown(message: Any) -> None:
-        recorder.guarded(recorder.warned, message)
+        recorder.guarded(recorder.boundary.warned, message)
         show(message)
 
     warnings._showwarnmsg = shown  # type: ignore[attr-defined]
@@ -210,7 +210,7 @@ def telling(recorder: Any, start: Any) -> Any:
     """Return a function that starts a thread and tells of it."""
 
     def started(bootstrap: Any, *args: Any, **kwargs: Any) -> Any:
-        recorder.guarded(recorder.spawn, getattr(bootstrap, "__self__", None))
+        recorder.guarded(recorder.whose.spawn, getattr(bootstrap, "__self__", None))
         return start(bootstrap, *args, **kwargs)
 
     return started
@@ -222,6 +222,6 @@ def auditing(recorder: Any) -> Any:
 
     def hook(event: str, args: Any) -> None:
         if may_change(event, args):
-            recorder.dirty = True
+            recorder.surroundings.dirty = True
 
     return hook

@@ -53,7 +53,7 @@ class Own:
 
     def define(self, what: str, number: int, **facts: Json) -> None:
         """Write a definition."""
-        self.snapshots.recorder.top.append({"def": what, "id": number, **facts})
+        self.snapshots.ledger.top.append({"def": what, "id": number, **facts})
 
     def inside(self, obj: Any, depth: int = 0) -> Json:
         """Return a value in a definition: that stands by itself, so that no cycle may lead out of it."""

@@ -23,10 +23,10 @@ OUT_OF_SIGHT = ", made out of sight"
 class Snapshots:
     """Makes values for one recorder."""
 
-    def __init__(self, recorder: Any) -> None:
-        """Make one that finds references in ``recorder.known``."""
-        self.recorder = recorder
-        self.known: Known = recorder.known
+    def __init__(self, ledger: Any) -> None:
+        """Make one that finds references in ``ledger.known``."""
+        self.ledger = ledger
+        self.known: Known = ledger.known
         self.stored: Dict[str, bool] = {}
         self.own = Own(self)
         self.known.has_home = self.has_home
@@ -41,13 +41,13 @@ class Snapshots:
             import base64
 
             self.stored[digest] = True
-            self.recorder.top.append({"def": "blob", "id": digest, "data": base64.b64encode(data).decode("ascii")})
+            self.ledger.top.append({"def": "blob", "id": digest, "data": base64.b64encode(data).decode("ascii")})
         return digest
 
     def encode(self, obj: Any, hook: Any, depth: int = 0) -> Json:
         """Return a value; what it stores goes into the trace."""
         blobs: Dict[str, bytes] = {}
-        value = Encoder(self.recorder.templates, hook, blobs).encode(obj, depth)
+        value = Encoder(self.ledger.templates, hook, blobs).encode(obj, depth)
         for data in blobs.values():
             self.store(data)
         return value
@@ -59,7 +59,7 @@ class Snapshots:
         if self.inline.on:
             return self.encode(obj, self.make)
         if type(obj) is int:
-            return self.reference(Encoder(self.recorder.templates, self.make, {}), obj, 0) or obj
+            return self.reference(Encoder(self.ledger.templates, self.make, {}), obj, 0) or obj
         if type(obj) is str:
             taken = self.known.inside(obj)
             if taken is not None:
@@ -68,7 +68,7 @@ class Snapshots:
             self.known.given.add(obj)
             if self.known.get(obj) is None:
                 return self.encode(obj, self.make)
-            return self.make(Encoder(self.recorder.templates, self.make, {}), obj, 0)
+            return self.make(Encoder(self.ledger.templates, self.make, {}), obj, 0)
         return self.encode(obj, self.make)
 
     def make(self, encoder: Encoder, obj: Any, depth: int) -> Optional[Json]:
@@ -144,7 +144,7 @@ class Snapshots:
     def in_modules(self, obj: Any) -> Optional[Json]:
         """Return the ``$symbol`` of an object that one of the subject's modules holds."""
         for name, module in sorted(sys.modules.items()):
-            if name.split(".")[0] in self.recorder.modules and module is not None:
+            if name.split(".")[0] in self.ledger.modules and module is not None:
                 for attribute, item in list(vars(module).items()):
                     if item is obj:
                         return {"$symbol": "%s:%s" % (name, attribute)}
@@ -161,7 +161,7 @@ class Snapshots:
         """Return whose a module is."""
         module = sys.modules.get(name)
         path = getattr(module, "__file__", None) or ""
-        kinds: Dict[str, int] = self.recorder.kinds
+        kinds: Dict[str, int] = self.ledger.kinds
         if name == "__main__":
             return 2
         return kinds.get(path, 0)
@@ -243,12 +243,11 @@ class Snapshots:
 
     def constructed(self, obj: Any, symbol: str) -> int:
         """Note that the caller constructed an object, which nothing told us of, and return the call's id."""
-        recorder = self.recorder
-        recorder.calls += 1
-        ident: int = recorder.calls
+        self.ledger.calls += 1
+        ident: int = self.ledger.calls
         collection = [set(obj)] if isinstance(obj, set) else plain_of(obj)
         given: Any = obj.args if isinstance(obj, BaseException) else collection
-        recorder.sink_now.append({
+        self.ledger.sink_now.append({
             "e": "call", "id": ident, "tier": "boundary", "function": symbol.replace(":", "."),
             "module": symbol.partition(":")[0], "qualname": symbol.partition(":")[2], "kind": "constructor",
             "access": {"class": {"$symbol": symbol}}, "usage": "none",

@@ -61,9 +61,9 @@ def is_cached(target: Any, name: str) -> bool:
 class Watch:
     """Looks for patches before each call, and takes what the subject itself changed for granted after it."""
 
-    def __init__(self, recorder: Any) -> None:
+    def __init__(self, ledger: Any) -> None:
         """Begin with nothing to watch."""
-        self.recorder = recorder
+        self.ledger = ledger
         self.owners: List[Owner] = []
         self.objects: Dict[int, Owner] = {}
         self.patched: Dict[int, List[Tuple[Any, str]]] = {}
@@ -79,7 +79,7 @@ class Watch:
         """Take everything as it is now: the subject did it."""
         for owner in self.owners:
             owner.changed()
-        known = self.recorder.known
+        known = self.ledger.known
         objects: Dict[int, Owner] = {}
         for entry in list(known.roots.values())[-MAX_ROOTS:]:
             for obj in self.with_parts(entry.hold()):
@@ -93,7 +93,7 @@ class Watch:
 
     def with_parts(self, root: Any) -> Iterator[Any]:
         """Yield an object of the subject's and its attributes that are such objects too."""
-        snapshots = self.recorder.snapshots
+        snapshots = self.ledger.snapshots
         is_subjects = snapshots.is_subjects
         # A result may be of a class of the caller's: one that the subject finished.
         made = is_subjects(type(root)) or snapshots.is_suites(type(root))
@@ -119,7 +119,7 @@ class Watch:
 
     def event(self, target: Any, name: str, value: Any, first: Any) -> Json:
         """Return the event of one change."""
-        snapshots = self.recorder.snapshots
+        snapshots = self.ledger.snapshots
         made: Dict[str, Json] = {"e": "patch", "target": snapshots.argument(target), "name": name}
         if value is first:
             made["undo"] = True
@@ -148,7 +148,7 @@ class Watch:
             for target, name in new[len(old) :]:
                 yield self.event(target, name, getattr(target, name, self), None)
             for target, name in old[len(new) :]:
-                yield {"e": "patch", "target": self.recorder.snapshots.argument(target), "name": name, "undo": True}
+                yield {"e": "patch", "target": self.ledger.snapshots.argument(target), "name": name, "undo": True}
 
     def is_watched(self, target: Any) -> bool:
         """Say whether changes of ``target`` are seen anyway."""

@@ -1,11 +1,11 @@
 """What a trace would give away: contents, variables, and texts that look like secrets."""
 
-import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from matrix.agent.contents import content_of
 from matrix.trace import Event, Trace
 
 Json = Any
@@ -44,7 +44,7 @@ def look_through(trace: Trace) -> Contents:
             variables.update(changes or {})
     sizes = [(len(data), names.get(digest, ""), digest) for digest, data in trace.blobs.items()]
     kept = [line for line in trace.definitions if line["def"] == "content"]
-    sizes += [(len(base64.b64decode(line["data"])), "held by a service", line["id"]) for line in kept]
+    sizes += [(len(content_of(line)), "held by a service", line["id"]) for line in kept]
     return Contents(
         tuple(sorted(sizes, reverse=True)), tuple(sorted(variables)), tuple(dict.fromkeys(secrets(trace, names)))
     )

@@ -1,6 +1,5 @@
 """Runs a command under the recorder, and makes a trace of what it wrote."""
 
-import base64
 import contextlib
 import json
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix import __version__
+from matrix.agent.contents import held
 from matrix.compare import Json
 from matrix.errors import CaliperError
 from matrix.releases import ReleaseList
@@ -389,10 +389,7 @@ def numbers_in(line: Event) -> Iterator[int]:
 
 def contents(blobs: Mapping[str, bytes]) -> list[Event]:
     """Return the definitions of what services held."""
-    return [
-        {"def": "content", "id": name, "data": base64.b64encode(data).decode("ascii")}
-        for name, data in sorted(blobs.items())
-    ]
+    return [{"def": "content", "id": name, **held(data)} for name, data in sorted(blobs.items())]
 
 
 def default_python() -> str:

@@ -1,17 +1,17 @@
 """Runs the agent in a release's environment, with the services around it, and collects what it reports."""
 
-import base64
 import contextlib
 import json
 import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from matrix.agent.contents import content_of
 from matrix.errors import CaliperError
 from matrix.recording import AGENT, scratch
 from matrix.services import Control, Services, load_services
@@ -92,15 +92,10 @@ def replay_trace(
     }
     start = load_services(subject.services, subject.options)
     with scratch() as folder, start(trace.header["profile"]) as services:
-        contents = {line["id"]: blob_of(line) for line in trace.definitions if line["def"] == "content"}
+        contents = {line["id"]: content_of(line) for line in trace.definitions if line["def"] == "content"}
         with Control(services.services, folder, contents, trace.blobs) as control:
             job = make_job(subject, path, trace, folder, control.address, services=services, also=also, overlay=overlay)
             return run_agent(release, python, {**job, **chosen}, folder, services)
-
-
-def blob_of(line: Mapping[str, Any]) -> bytes:
-    """Return the content of a definition."""
-    return base64.b64decode(line["data"])
 
 
 def make_job(

@@ -12,9 +12,9 @@ from matrix.schema_values import (
     LAST_LINE,
     Invalid,
     Json,
-    decoded,
     digest,
     fields,
+    held_content,
     ident,
     name_of,
     one_of,
@@ -150,8 +150,7 @@ class Checker:
 
     def blob(self, line: Json) -> None:
         """Check a stored content against its digest."""
-        fields("a blob", line, {"def": str, "id": str, "data": str})
-        self.content = decoded("a blob", line["data"])
+        self.content = held_content("a blob", line)
         name = digest("the id of a blob", line["id"])
         if hashlib.sha256(self.content).hexdigest() != name:
             refuse("a blob whose content is not that of its digest")
@@ -159,9 +158,9 @@ class Checker:
 
     def service_content(self, line: Json) -> None:
         """Check what a service held, against its digest."""
-        fields("a content", line, {"def": str, "id": str, "data": str})
+        data = held_content("a content", line)
         kind, _, name = line["id"].partition(":")
-        if kind != "sha256" or hashlib.sha256(decoded("a content", line["data"])).hexdigest() != name:
+        if kind != "sha256" or hashlib.sha256(data).hexdigest() != name:
             refuse("a content that is not that of its digest")
 
     def define(self, line: Json, required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> None:

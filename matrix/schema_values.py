@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from matrix.agent.contents import content_of
 from matrix.agent.making import MEMBERS
 from matrix.agent.values import HINTS, SINGLETONS, STD
 
@@ -105,6 +106,16 @@ def decoded(where: str, value: Json) -> bytes:
         return base64.b64decode(value, validate=True)
     except (TypeError, ValueError, binascii.Error):
         refuse(f"{where} is no base64")
+
+
+def held_content(where: str, line: Json) -> bytes:
+    """Return the content that the definition ``line`` holds, plainly or packed."""
+    holding: dict[str, type] = {"packed": str, "size": int} if "packed" in line else {"data": str}
+    fields(where, line, {"def": str, "id": str, **holding})
+    try:
+        return content_of(line)
+    except ValueError:
+        refuse(f"{where} is no base64" if "data" in line else f"{where} is not packed as it says")
 
 
 def one_of(where: str, value: Json, words: Collection[str]) -> None:

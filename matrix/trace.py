@@ -93,7 +93,10 @@ def lines_of(path: Path) -> Iterator[tuple[int, Event]]:
                 left -= len(line)
                 if left < 0:
                     raise TraceError(path, f"holds more than {LARGEST} bytes", number)
-                yield number, parse_line(path, number, line)
+                value = parse_line(path, number, line)
+                if isinstance(value.get("size"), int) and "packed" in value:
+                    left -= value["size"]
+                yield number, value
     except FileNotFoundError:
         raise TraceError(path, "no such trace; record one with `caliper-matrix record`") from None
     except (EOFError, zlib.error) as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import io
 import json
 from typing import Any, Dict, List, Set, Tuple
+
+from .contents import content_of
 
 BUFFER = 1 << 20  # bytes that are unpacked at a time: traces hold long lines
 
@@ -58,7 +59,7 @@ class Trace:
     def define(self, event: Any) -> None:
         """Keep a definition."""
         if event["def"] == "blob":
-            self.blobs[event["id"]] = base64.b64decode(event["data"])
+            self.blobs[event["id"]] = content_of(event)
         elif event["def"] != "content":
             self.definitions[event["def"], event["id"]] = event
 

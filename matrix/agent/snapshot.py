@@ -10,6 +10,7 @@ import types
 from typing import Any, Dict, Optional, Tuple
 
 from . import calls, probes
+from .contents import held
 from .inline import Inline, opened
 from .known import Known, Path, is_answer
 from .own import HELD, Own
@@ -38,10 +39,8 @@ class Snapshots:
         """Store a content once in the trace and return its digest."""
         digest = sha256(data)
         if digest not in self.stored:
-            import base64
-
             self.stored[digest] = True
-            self.ledger.top.append({"def": "blob", "id": digest, "data": base64.b64encode(data).decode("ascii")})
+            self.ledger.top.append({"def": "blob", "id": digest, **held(data)})
         return digest
 
     def encode(self, obj: Any, hook: Any, depth: int = 0) -> Json:

@@ -8,13 +8,13 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from matrix.errors import CaliperError
 from matrix.processes import die_with_parent
 from matrix.registry import certificates
 from matrix.registry.folder import Folder
+from matrix.registry.lifetime import Startable
 from matrix.registry.store import Snapshot
 
 PROGRAM = "docker-registry"
@@ -36,7 +36,7 @@ class MissingRegistryError(CaliperError):
         self.program = program
 
 
-class DockerRegistry:
+class DockerRegistry(Startable):
     """The same small interface as `Registry`: start and stop, host and port, snapshot and restore, blobs."""
 
     def __init__(self, *, program: str = PROGRAM, htpasswd: Path | None = None, tls: bool = False) -> None:
@@ -95,16 +95,6 @@ class DockerRegistry:
     def stop(self) -> None:
         """End it and remove its folder; more than once does no harm."""
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     @property
     def generation(self) -> int:

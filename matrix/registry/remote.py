@@ -7,7 +7,6 @@ What cannot be had is said in docs/registry.md.
 import json
 import os
 from collections.abc import Iterator, Mapping
-from types import TracebackType
 from typing import Any, NoReturn, Self
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -16,6 +15,7 @@ import requests
 from matrix.errors import CaliperError
 from matrix.registry.content import UnknownContentError
 from matrix.registry.grammar import digest_of
+from matrix.registry.lifetime import Startable
 from matrix.registry.manifests import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from matrix.registry.state import RepositorySnapshot
 from matrix.registry.store import Snapshot
@@ -35,7 +35,7 @@ class RemoteError(CaliperError):
         self.place = place
 
 
-class RemoteRegistry:
+class RemoteRegistry(Startable):
     """The same small interface as `Registry`, for one that holds nothing yet: it is left as empty as it was."""
 
     def __init__(self, url: str) -> None:
@@ -83,16 +83,6 @@ class RemoteRegistry:
             self.restore({"generation": 0, "repositories": {}})
         finally:
             self._session.close()
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     @property
     def generation(self) -> int:

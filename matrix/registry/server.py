@@ -9,13 +9,13 @@ import threading
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from matrix.errors import CaliperError
 from matrix.registry import certificates
 from matrix.registry.access import Access, Passwords
 from matrix.registry.application import Application
+from matrix.registry.lifetime import Startable
 from matrix.registry.store import Snapshot, StorageError, Store
 from matrix.registry.switches import RedirectBlobs
 from matrix.registry.switches import parse as parse_switches
@@ -34,7 +34,7 @@ class PortTakenError(CaliperError):
         super().__init__(f"can't listen on {host}:{port}: {reason}; name another port, or 0 for a free one")
 
 
-class Registry:
+class Registry(Startable):
     """An OCI registry on loopback.
 
     ``storage`` keeps content and repositories over runs (None: a temporary folder). ``auth`` is user and password,
@@ -121,16 +121,6 @@ class Registry:
     def stop(self) -> None:
         """Close all connections, end the thread, remove a temporary folder; more than once does no harm."""
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def snapshot(self) -> Snapshot:
         """Return the whole state as JSON can hold it; cheap, content is named by digest. Not to be changed."""

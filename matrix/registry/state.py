@@ -25,6 +25,7 @@ class Repository:
     manifests: dict[str, str] = field(default_factory=dict)
     blobs: set[str] = field(default_factory=set)
     frozen: RepositorySnapshot | None = None  # the snapshot of this repository, until it changes
+    ordered: list[str] | None = None  # the tags as they are listed, until it changes: each page would sort them all
 
     def freeze(self) -> RepositorySnapshot:
         """Return the snapshot: the same object as last time, if nothing changed since."""
@@ -49,7 +50,7 @@ class State:
 
     def _change(self, name: str) -> Repository:
         repository = self._repositories.setdefault(name, Repository())
-        repository.frozen = None
+        repository.frozen = repository.ordered = None
         self.generation += 1
         return repository
 
@@ -120,12 +121,15 @@ class State:
     def tags(self, name: str, last: str | None) -> list[str]:
         """Return the repository's tags after ``last``, in the specification's order: upper and lower case are one."""
         with self.lock:
-            return _after(self._known(name).tags, last)
+            repository = self._known(name)
+            if repository.ordered is None:
+                repository.ordered = sorted(repository.tags, key=_place)
+            return _after(repository.ordered, last)
 
     def names(self, last: str | None) -> list[str]:
         """Return the names of all repositories after ``last``, sorted."""
         with self.lock:
-            return _after(self._repositories, last)
+            return _after(sorted(self._repositories, key=_place), last)
 
     def snapshot(self) -> dict[str, RepositorySnapshot]:
         """Return all repositories as JSON can hold them; not to be changed, later snapshots share parts of it."""
@@ -145,9 +149,8 @@ class State:
         return Repository(dict(wanted["tags"]), dict(wanted["manifests"]), set(wanted["blobs"]), wanted)
 
 
-def _after(entries: Iterable[str], last: str | None) -> list[str]:
-    ordered = sorted(entries, key=_place)
-    return ordered if last is None else ordered[bisect.bisect_right(ordered, _place(last), key=_place) :]
+def _after(ordered: list[str], last: str | None) -> list[str]:
+    return ordered[:] if last is None else ordered[bisect.bisect_right(ordered, _place(last), key=_place) :]
 
 
 def _place(entry: str) -> tuple[str, str]:

@@ -39,6 +39,12 @@ class Engine:
         """The folder of the environment that is made of the source, beside those of the releases."""
         return self.folder / ".nox" / "engine"
 
+    def run(self, session: nox.Session, *arguments: str | Path, log: bool = True) -> None:
+        """Run a subcommand of ours."""
+        # Whatever is said about bytecode around us: to compile a hundred modules each time is a tenth of a replay.
+        env = {"PYTHONDONTWRITEBYTECODE": None}
+        session.run(*self.command(session, *arguments), env=env, external=True, log=log)
+
     def command(self, session: nox.Session, *arguments: str | Path) -> list[str]:
         """Return the command line of a subcommand of ours."""
         home = session.cache_dir.parent / "engine" / "bin" / "python"
@@ -183,7 +189,7 @@ def _define_engine(engine: Engine) -> None:
             session.install("--editable", str(engine.source))
             (session.env_dir / "caliper.txt").write_text(engine.inputs, encoding="utf-8")
         if session.posargs:
-            session.run(*engine.command(session, *session.posargs))
+            engine.run(session, *session.posargs)
 
 
 def plan_options(plan: staleness.Plan) -> list[str]:
@@ -206,7 +212,7 @@ def _define_release(engine: Engine, plan: staleness.Plan) -> None:
         venv = session.virtualenv.location
         brief = ["--brief"] if session.parallel else []
         options = ["--venv", venv, "--python", plan.python, *brief, *plan_options(plan), *session.posargs]
-        session.run(*engine.command(session, "release", parameters[plan.name], *options), external=True, log=False)
+        engine.run(session, "release", parameters[plan.name], *options, log=False)
 
 
 def _define_matrix(engine: Engine, plan: staleness.Plan, stale: Sequence[str]) -> None:
@@ -230,7 +236,7 @@ def _define_matrix(engine: Engine, plan: staleness.Plan, stale: Sequence[str]) -
             return
         began = staleness.results_inputs(plan)
         options = [*plan_options(plan), "--out", str(plan.results), *session.posargs]
-        session.run(*engine.command(session, "matrix", *options), external=True, log=False)
+        engine.run(session, "matrix", *options, log=False)
         staleness.stamp_results(plan, began)
 
 
@@ -250,13 +256,13 @@ def _define_record(engine: Engine, plan: staleness.Plan) -> None:
             trace = plan.releases.parent / plan.registry / f"{plan.name}-{judged[-1]}-{profile}.trace.jsonl.gz"
             options = ["--profile", profile, "--python", f"{session.bin}/python", "-o", str(trace)]
             where: list[str | Path] = ["--subject", plan.subject, "--releases", plan.releases, "--cache", plan.cache]
-            session.run(*engine.command(session, "record", *where, *options), external=True)
+            engine.run(session, "record", *where, *options)
 
 
 def _define_data(engine: Engine, plan: staleness.Plan) -> None:
     def define_command(name: str, summary: str, *options: str | Path) -> None:
         def run_command(session: nox.Session) -> None:
-            session.run(*engine.command(session, name, *options, *session.posargs), external=True)
+            engine.run(session, name, *options, *session.posargs)
 
         run_command.__doc__ = summary
         nox.session(name=name, python=False, default=False, requires=engine.needed)(run_command)
@@ -265,7 +271,7 @@ def _define_data(engine: Engine, plan: staleness.Plan) -> None:
     def update(session: nox.Session) -> None:
         """Ask the index which releases there are, and write the list anew (-- --as-of 2026-11-20)."""
         arguments: list[str | Path] = ["releases", plan.name, "--update", "--file", plan.releases, *session.posargs]
-        session.run(*engine.command(session, *arguments), external=True)
+        engine.run(session, *arguments)
 
     subject: list[str | Path] = ["--subject", plan.subject, "--releases", plan.releases, "--python", plan.python]
     truth: list[str | Path] = [*subject, "--cache", plan.cache / "truth", "--out", plan.results]

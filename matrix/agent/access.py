@@ -43,6 +43,29 @@ def reach(event: Dict[str, Any], decode: Any, modules: Tuple[str, ...]) -> Any:
     return getattr(receiver, name)
 
 
+def expect(access: Dict[str, Any], modules: Tuple[str, ...]) -> None:
+    """Look for a function, without making what it is called on.
+
+    Raises:
+        Missing, Broken: it is not there, whatever the world is like around the call.
+    """
+    if "path" in access and not access["path"].endswith(":__getattr__"):
+        find(access["path"], modules)
+    receiver = access.get("receiver")
+    if isinstance(receiver, dict) and "$new" in receiver:
+        owner, name = find(receiver["$new"], modules), access["name"]
+        if "class" not in access and isinstance(owner, type) and not may_have(owner, name):
+            raise Missing("%s has no %s" % (owner.__name__, name))
+
+
+def may_have(owner: type, name: str) -> bool:
+    """Say whether objects of a class may have an attribute: the class's, made when it is asked for, or set at first."""
+    if inspect.getattr_static(owner, name, MISSING) is not MISSING or hasattr(owner, "__getattr__"):
+        return True
+    begins = (getattr(vars(kind).get("__init__"), "__code__", None) for kind in owner.__mro__)
+    return any(name in code.co_names for code in begins if code)
+
+
 def property_of(receiver: Any, owner: Any, name: str, part: str) -> Any:
     """Return a function that reads, sets or deletes an attribute."""
     if part == "fget":

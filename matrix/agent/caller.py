@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import warnings
-from typing import Any, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from . import world
-from .access import arguments, reach
+from .access import arguments, expect, reach
 from .checks import warning
 from .driving import Failure, Synchronous, bind, call_from, calling, drive
 from .making import Blocked, Broken, Missing, Stop, Unreplayable, checked, find, first_line
@@ -26,25 +26,27 @@ class Caller:
         self.player, self.skip = player, skip
         self.watched: Dict[str, Any] = {}  # arguments of the call at hand that its caller reads again
 
-    def on_call(self, event: Dict[str, Any]) -> None:
-        """Make a call and report its outcome."""
+    def on_call(self, event: Dict[str, Any], surround: Optional[Callable[[], None]] = None) -> None:
+        """Make a call and report its outcome; the world that it needs is only made where there is such a function."""
         ident = event["id"]
         if str(ident) in self.skip:
             self.fail(event, Failure(self.skip[str(ident)], ""))
             return
         self.player.report({"begin": ident})
         try:
+            if surround is not None:
+                with self.failing(event):
+                    expect(event["access"], self.player.modules)
+                surround()
             self.call(event)
         except Failure as failure:
             self.fail(event, failure)
 
-    def call(self, event: Dict[str, Any]) -> None:
-        """Find the function, bind the arguments, call it, and look at what it did."""
+    @contextlib.contextmanager
+    def failing(self, event: Dict[str, Any]) -> Iterator[None]:
+        """Give what cannot be found or made its verdict."""
         try:
-            function = reach(event, self.player.decode, self.player.modules)
-            if event["kind"] != "property":
-                checked(function, "what is called")
-            args, kwargs, self.watched = arguments(event, self.player.decode)
+            yield
         except Blocked as error:
             raise self.blocked(event, error) from None
         except Missing as error:
@@ -55,6 +57,14 @@ class Caller:
             raise Failure("unreplayable", str(error)) from None
         except Exception as error:
             raise Failure("unreplayable", "%s: %s" % (type(error).__name__, first_line(error))) from None
+
+    def call(self, event: Dict[str, Any]) -> None:
+        """Find the function, bind the arguments, call it, and look at what it did."""
+        with self.failing(event):
+            function = reach(event, self.player.decode, self.player.modules)
+            if event["kind"] != "property":
+                checked(function, "what is called")
+            args, kwargs, self.watched = arguments(event, self.player.decode)
         shifted = bind(function, event, args, kwargs)
         made: Dict[str, Json] = {"call": event["id"]}
         if shifted:

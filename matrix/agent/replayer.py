@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import Any, Dict, List, Tuple
 
 from . import making, world
@@ -136,8 +137,8 @@ class Replayer:
                 with contextlib.suppress(Stop, BadValue, OSError):
                     self.run(event)
             for call in inner.get(event["id"], ()) if event["e"] == "call" else ():
-                self.setting.surround({**entries, **call.get("files", {})}, {**states, **call.get("services", {})})
-                self.caller.on_call(call)
+                world = {**entries, **call.get("files", {})}, {**states, **call.get("services", {})}
+                self.caller.on_call(call, functools.partial(self.setting.surround, *world))
             remember(event, entries, states)
 
 

@@ -1,21 +1,19 @@
 """What two replays on the recorded release show: which fields are noise, and which calls cannot be replayed at all."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matrix.compare import differences
+from matrix.compare import differences, is_whole
 from matrix.errors import CaliperError
 from matrix.files import atomic_write
 from matrix.judging import Judge, Reports
 from matrix.trace import Trace
-from matrix.verdict import DIFFERS, OK
+from matrix.verdict import DIFFERS, EFFECTS, OK
 
 FORMAT = 1
-# The parts of a report that are compared, and so can be noise.
-PARTS = ("outcome", "effects")
 
 
 class BaselineError(CaliperError):
@@ -34,12 +32,12 @@ class Baseline:
 def compare_runs(trace: Trace, first: Reports, *others: Reports) -> Baseline:
     """Return the baseline of two or more replays of a trace on the release that it was recorded on."""
     masks: dict[int, list[str]] = {}
-    for ident, report in first.calls.items():
-        for other in others:
-            again = other.calls.get(ident)
-            found = [path for part in PARTS if again for path in differences(report.get(part), again.get(part), part)]
-            if found:
-                masks[ident] = sorted({*masks.get(ident, ()), *found})
+    for other in others:
+        for ident in first.calls.keys() & other.calls.keys():
+            report, again = (around(run.calls[ident]) for run in (first, other))
+            add(masks, ident, report, differences(report, again, "effects"))
+    for other in others:
+        differing(trace, masks, first, other)
     unseen(trace, masks, (first, *others))
     judge = Judge(trace, masks)
     unreplayable: dict[int, str] = {}
@@ -51,6 +49,26 @@ def compare_runs(trace: Trace, first: Reports, *others: Reports) -> Baseline:
     return Baseline(trace.digest, dict(sorted(masks.items())), dict(sorted(unreplayable.items())))
 
 
+def add(masks: dict[int, list[str]], ident: int, made: Mapping[str, Any], found: Iterable[str]) -> None:
+    """Mask the fields that differ; a whole outcome is no field: the call is judged by it, and does not replay."""
+    fields = {path for path in found if not (path.startswith("outcome") and is_whole(path, made.get("outcome", {})))}
+    if fields:
+        masks[ident] = sorted({*masks.get(ident, ()), *fields})
+
+
+def around(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the effects of a call that are compared."""
+    return {key: report.get("effects", {}).get(key, {}) for key in EFFECTS}
+
+
+def differing(trace: Trace, masks: dict[int, list[str]], first: Reports, other: Reports) -> None:
+    """Mask the fields of outcomes that differ between two replays."""
+    sides = (Judge(trace, masks).sides(reports) for reports in (first, other))
+    for (_, call, _, report), (_, _, _, again) in zip(*sides, strict=True):
+        if report is not None and again is not None:
+            add(masks, call["id"], report, differences(report.get("outcome"), again.get("outcome"), "outcome"))
+
+
 def unseen(trace: Trace, masks: dict[int, list[str]], runs: Sequence[Reports]) -> None:
     """Mask what differs from the recording where nobody looked: a count of what ran before, a hash, a place in memory.
 
@@ -58,11 +76,11 @@ def unseen(trace: Trace, masks: dict[int, list[str]], runs: Sequence[Reports]) -
     """
     judge = Judge(trace, masks)
     for reports in runs:
-        for _, call, made in judge.calls(reports):
-            outcome = reports.calls.get(call["id"], {}).get("outcome", {})
+        pairs = zip(judge.calls(reports), judge.sides(reports), strict=True)
+        for (_, call, made), (_, _, recorded, report) in pairs:
+            outcome = (report or {}).get("outcome", {})
             if made.verdict == DIFFERS and "raise" not in outcome:
-                found = differences(call["outcome"], outcome, "outcome")
-                masks[call["id"]] = sorted({*masks.get(call["id"], ()), *found})
+                add(masks, call["id"], call, differences(recorded["outcome"], outcome, "outcome"))
 
 
 def masks_path(trace: Path) -> Path:

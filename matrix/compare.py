@@ -29,6 +29,11 @@ def normal(text: str) -> str:
     return head + place + RANDOM.sub("{random}", rest)
 
 
+def escaped(key: str) -> str:
+    """Return a key as a step of a path."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
 def differences(recorded: Json, replayed: Json, path: str = "") -> Iterator[str]:
     """Yield the path of each place where two values differ; ``/`` separates steps, the empty path is the whole."""
     if isinstance(recorded, dict) and isinstance(replayed, dict):
@@ -48,8 +53,37 @@ def in_mappings(recorded: dict[str, Json], replayed: dict[str, Json], path: str)
     left = {normal(key): value for key, value in recorded.items()}
     right = {normal(key): value for key, value in replayed.items()}
     for key in sorted(left.keys() | right.keys()):
-        step = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
+        step = f"{path}/{escaped(key)}"
         if key in left and key in right:
             yield from differences(left[key], right[key], step)
         else:
             yield step
+
+
+# Where the fields of an object lie; every other part of it tells what it is.
+FIELDS = {"$obj": "state", "$duck": "attrs", "$exception": "$exception"}
+
+
+def is_whole(path: str, outcome: Json) -> bool:
+    """Say whether the path of a difference leads to all that a call gave, and not to a field of it.
+
+    A date, a text that is a template and a set are one value each.
+
+    >>> is_whole("outcome/return/headers/date", {"return": {"headers": {"date": "Mon"}}})
+    False
+    >>> is_whole("outcome/return/args/2", {"return": {"$std": "date", "args": [2026, 11, 20]}})
+    True
+    """
+    steps = path.split("/")[1:]
+    value: Json = outcome.get(steps[0]) if steps else None
+    if len(steps) > 1 and steps[0] == "raise":
+        return False  # its type is compared whatever is masked
+    for number, step in enumerate(steps[1:], 2):
+        kind = next((key for key in value if key.startswith("$")), "") if isinstance(value, dict) else ""
+        if not kind:
+            return False  # an item of a list or a mapping
+        if step == kind in ("$tuple", "$dict") or (kind == "$obj" and step == "data"):
+            value = value.get(step)
+        else:
+            return step != FIELDS.get(kind) or number == len(steps)
+    return True

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matrix.compare import normal
+from matrix.noisy import Noisy
 from matrix.rows import INSTALL_ERROR, NO, UNKNOWN, UNREPLAYABLE, CallRow, TestRow, works
 from matrix.trace import Event, Trace
 from matrix.verdict import Judgement, judge
@@ -72,14 +73,23 @@ class Judge:
     def calls(self, reports: Reports) -> Iterator[tuple[str, Event, Judgement]]:
         """Yield (test, call, judgement) of every call."""
         whole = self.whole()
-        for test, call in self.trace.calls():
+        for test, call, recorded, report in self.sides(reports):
             ident = call["id"]
             if ident in self.unreplayable:
                 yield test, call, Judgement(UNREPLAYABLE, self.unreplayable[ident])
                 continue
-            report = reports.calls.get(ident)
-            made = judge(call, report, self.masks.get(ident, ()), reports.checks.get(ident, ()), whole=ident in whole)
-            yield test, call, made
+            masks, failed = self.masks.get(ident, ()), reports.checks.get(ident, ())
+            yield test, call, judge(recorded, report, masks, failed, whole=ident in whole)
+
+    def sides(self, reports: Reports) -> Iterator[tuple[str, Event, Report, Report | None]]:
+        """Yield (test, call, call, report) of every call, the last two as they are compared."""
+        before, after = Noisy(self.masks), Noisy(self.masks)
+        for test, call in self.trace.calls():
+            report = reports.calls.get(call["id"])
+            if call["tier"] == "inner" or report is None:  # an inner call is played in the recorded world
+                yield test, call, call, report
+            else:
+                yield test, call, before.told(call["id"], call), after.told(call["id"], report)
 
     def rows(self, release: str, reports: Reports) -> tuple[list[CallRow], list[TestRow]]:
         """Return the rows of one release."""

@@ -1,6 +1,7 @@
 """What two replays on the recorded release show: noise is masked, and what does not replay is named."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from lines import END, HEADER, Json, blob, call, pack
 
 from matrix import self_replay
 from matrix.baseline import Baseline, BaselineError, compare_runs, masks_path, read_baseline, write_baseline
+from matrix.compare import is_whole
 from matrix.judging import Judge, sort_reports
 from matrix.trace import Trace, read_trace
 
@@ -77,6 +79,70 @@ def test_unreplayable(trace: Trace) -> None:
     """What the agent could not express keeps its own reason."""
     reports = [run()[0], {"call": 2, "verdict": "unreplayable", "detail": "a socket"}]
     assert compare(trace, reports, reports).unreplayable == {2: "a socket"}
+
+
+def test_whole(trace: Trace) -> None:
+    """A mask covers a field, never all that a call gave, whether that differs once or always: it is unreplayable."""
+    unused = [{**event, "usage": "none"} for _, event in trace.calls()]
+    trace = replace(trace, events=[event if event["e"] != "call" else unused.pop(0) for event in trace.events])
+    for second in (3, 4):
+        made = compare(trace, run("Tue", second=3), run("Wed", second=second))
+        assert made.masks == {1: ["outcome/return/date"]}
+        assert list(made.unreplayable) == [2]
+        assert made.unreplayable[2].endswith("differs: gives 3, the recording 2")
+
+
+def test_digest_of_noise(tmp_path: Path) -> None:
+    """A digest of a file whose content is noise is compared by whose it is: that of another file is another."""
+    digest, other = CONTENT["id"], {"files": {"{tmp}/b": ["file", blob(b"b")["id"], False]}}
+    made = [call(1, effects=FILES), call(2, effects=other), call(3, result={"hash": digest}, usage="whole")]
+    trace = read_trace(pack(tmp_path / "t.trace.jsonl.gz", [HEADER, CONTENT, blob(b"b"), *made, END]))
+
+    def replay(content: str, given: str) -> list[dict[str, Any]]:
+        first = {"call": 1, "outcome": {"return": None}, "effects": run(digest=content)[0]["effects"]}
+        second = {"call": 2, "outcome": {"return": None}, "effects": other}
+        return [first, second, {"call": 3, "outcome": {"return": {"hash": given * 64 if len(given) == 1 else given}}}]
+
+    baseline = compare(trace, replay("1", "1"), replay("2", "2"))
+    assert baseline.masks == {1: ["effects/files/{tmp}~1a/1"]}
+    assert baseline.unreplayable == {}
+    judge = Judge(trace, baseline.masks, baseline.unreplayable)
+    for given, verdict in (("3", "ok"), (blob(b"b")["id"], "changed")):
+        assert [row[2].verdict for row in judge.calls(sort_reports(replay("3", given)))][-1] == verdict
+
+
+@pytest.mark.parametrize(
+    ("path", "recorded"),
+    [
+        ("outcome", 1),
+        ("outcome/return", 1),
+        ("outcome/return/$tmpl", {"$tmpl": "{tmp}/x"}),
+        ("outcome/return/args/5", {"$std": "datetime", "args": [2026]}),
+        ("outcome/return/$set/0", {"$set": [1]}),
+        ("outcome/return/$obj", {"$obj": "pkg:A", "state": {}}),
+        ("outcome/return/data", {"$obj": "pkg:A", "data": "x", "state": {}}),
+        ("outcome/return/$tuple", {"$tuple": [1]}),
+    ],
+)
+def test_is_whole(path: str, recorded: Json) -> None:
+    """A value that is no collection of fields is one, whatever it is written as."""
+    assert is_whole(path, {"return": recorded})
+
+
+@pytest.mark.parametrize(
+    ("path", "recorded"),
+    [
+        ("outcome/return/0", [1]),
+        ("outcome/return/$tuple/0", {"$tuple": [1]}),
+        ("outcome/return/$dict/0/1", {"$dict": [[1, 2]]}),
+        ("outcome/return/state/at", {"$obj": "pkg:A", "state": {"at": 1}}),
+        ("outcome/return/data/at", {"$obj": "pkg:A", "data": {"at": 1}, "state": {}}),
+        ("outcome/return/attrs/url/$tmpl", {"$duck": "pkg.A", "attrs": {"url": {"$tmpl": "{tmp}"}}}),
+    ],
+)
+def test_is_field(path: str, recorded: Json) -> None:
+    """What lies in a value is a field of it."""
+    assert not is_whole(path, {"return": recorded})
 
 
 def test_raises_once(trace: Trace) -> None:

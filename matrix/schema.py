@@ -218,9 +218,10 @@ class Checker:
 
     def mock(self, line: Json) -> None:
         """Check a mock of the standard library's."""
-        self.define(line, {"class": str, "state": dict})
+        self.define(line, {"class": str, "state": dict}, {"children": dict})
         fields("the state of a mock", line["state"], {}, {"return_value": object, "side_effect": object})
         self.named.named("the state of a mock", line["state"], ARGUMENTS)
+        self.named.named("the children of a mock", line.get("children", {}), {"$mock": ARGUMENTS["$mock"]})
 
 
 def is_object(content: bytes) -> bool:

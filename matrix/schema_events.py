@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from matrix.agent import evaluate
+from matrix.agent import chance, evaluate
 from matrix.agent.checks import CLOCKS, FUNCTIONS, METHODS, MOCK_CHECKS, PATH_FUNCTIONS
 from matrix.schema_values import (
     ARGUMENTS,
@@ -121,10 +121,19 @@ class Line(Values):
         for entry in line.get("stubs", ()):
             self.answer(entry)
         self.outcome(line["outcome"], LOOKS)
+        self.random(line)
         self.surroundings(line)
         self.file_changes(line.get("files", {}))
         self.service_states(line.get("services", {}))
         self.made.append((number, self.nested))
+
+    def random(self, line: Json) -> None:
+        """Check the state of the random numbers that a call drew."""
+        if "random" in line:
+            fields("a state of random numbers", line["random"], {"words": str, "at": int}, {"aside": float})
+            self.contents.add(digest("the words of random numbers", line["random"]["words"]))
+            if not 0 <= line["random"]["at"] <= chance.WORDS:
+                refuse("a state of random numbers that is at none of its words")
 
     def called_from(self, line: Json) -> None:
         """Check what a call's caller awaits, and where it is."""
@@ -249,7 +258,7 @@ class Line(Values):
 
     def next(self, line: Json) -> None:
         """Check what a generator gave when it was resumed."""
-        optional = {"sent": object, "thrown": object, "effects": dict, "mocks": list, "stubs": list}
+        optional = {"sent": object, "thrown": object, "effects": dict, "mocks": list, "stubs": list, "random": dict}
         fields("a next", line, {"e": str, "call": int, "outcome": dict}, optional)
         self.calls.add(ident("the call of a next", line["call"]))
         self.argument(line.get("sent"))
@@ -257,6 +266,7 @@ class Line(Values):
         for entry in line.get("stubs", ()):
             self.answer(entry)
         self.outcome(line["outcome"], LOOKS)
+        self.random(line)
         self.surroundings(line)
 
     def read(self, line: Json) -> None:
@@ -465,6 +475,7 @@ CALL_OPTIONS: dict[str, Any] = {
     "watched": list,
     "effects": dict,
     "mocks": list,
+    "random": dict,
     # Of inner calls only: the call that it was made in, how often it was, and the world that it was made in.
     "within": int,
     "n": int,

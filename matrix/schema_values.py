@@ -10,11 +10,11 @@ from typing import Any, NoReturn
 
 from matrix.agent.contents import content_of
 from matrix.agent.making import MEMBERS
-from matrix.agent.values import HINTS, SINGLETONS, STD
+from matrix.agent.values import HINTS, MADE, SINGLETONS, STD
 
 Json = Any
 # Types of the standard library that are no constructor's alone.
-NAMED = ("exception", "defaultdict", "distribution", "TarInfo", *HINTS)
+NAMED = ("exception", "defaultdict", "distribution", *MADE, *HINTS)
 LARGEST_ID = 1 << 53
 # A text that is shown to people, or becomes a path or a name.
 LONGEST_NAME = 4096
@@ -31,7 +31,7 @@ ARGUMENT: dict[str, Any] = {"name": str, "form": str, "value": object}
 FORMS = ("positional", "keyword", "defaulted", "unknown")
 DICTIONARY_PAIR, PATH_STEP = 2, 2
 # The keys of a path's steps, by kind: an attribute's name, a dictionary's key, an exception's argument.
-PATH_KINDS: dict[str, type | tuple[type, ...]] = {"a": str, "k": (str, int), "x": int}
+PATH_KINDS: dict[str, type | tuple[type, ...]] = {"a": str, "k": (str, int), "x": int, "y": int}
 
 
 class Invalid(Exception):  # noqa: N818 # the reason why a line is refused; read_trace makes a TraceError of it
@@ -254,7 +254,7 @@ class Values:
                 refuse("a path of a $ref must be steps of [kind, key]")
             kind, key = step
             wanted = PATH_KINDS.get(kind) if isinstance(kind, str) else None
-            if wanted is None or not isinstance(key, wanted) or (kind == "x" and index):
+            if wanted is None or not isinstance(key, wanted) or (kind in ("x", "y") and index):
                 refuse(f"a path of a $ref with the step {shown(step)}")
 
     def of_symbol(self, value: Json, _depth: int, _kinds: "Kinds") -> None:

@@ -61,6 +61,9 @@ def test_recorded_trace(trace: Path) -> None:
         {"$ref": 1},
         {"$ref": 1, "path": [["a", "headers"], ["k", "x"], ["k", 0]]},
         {"$ref": 1, "path": [["x", 0], ["a", "args"]]},
+        {"$ref": 1, "path": [["y", 2], ["a", "name"]]},
+        {"$std": "Logger", "args": ["pkg", 10, True, [{"$opaque": "x"}]]},
+        {"$std": "LogRecord", "args": ["pkg", 10, "%d", {"$tuple": [1]}]},
         {"$duck": "requests.sessions.Session", "attrs": {"trust_env": True}},
         {"$std": "TarInfo", "args": [{"name": "a", "size": 1}]},
     ],
@@ -119,6 +122,7 @@ def test_look(value: Json) -> None:
         ({"$ref": 1, "path": [["a"]]}, "a path of a $ref must be steps of [kind, key]"),
         ({"$ref": 1, "path": [["a", 1]]}, "a path of a $ref with the step ['a', 1]"),
         ({"$ref": 1, "path": [["k", 0], ["x", 0]]}, "a path of a $ref with the step ['x', 0]"),
+        ({"$ref": 1, "path": [["k", 0], ["y", 2]]}, "a path of a $ref with the step ['y', 2]"),
         ({"$stub": "1"}, "a $stub: '$stub' is of the wrong type"),
     ],
 )
@@ -226,9 +230,19 @@ def test_definitions() -> None:
     used = call(1, {"$stub": 1}, {"$class": 3}, {"$inst": 4}, {"$mock": 5})
     mocked = [{"mock": 5, "name": "a.b", "args": [1], "kwargs": {"c": 2}}]
     service = {"e": "service", "name": "registry", "state": STATE["id"]}
-    lines = [content, stub(), CLASS, member, INST, {**INST, "id": 7, "data": [1]}, MOCK, STATE, used]
+    parent, drawn = (
+        {**MOCK, "id": 8, "children": {"log": {"$mock": 5}}},
+        {"words": STATE["id"], "at": 624, "aside": 0.5},
+    )
+    lines = [content, stub(), CLASS, member, INST, {**INST, "id": 7, "data": [1]}, MOCK, parent, STATE, used]
     assert (
-        problem(*lines, service, thrown, call(2, mocks=mocked, effects={"services": {"registry": STATE["id"]}})) == ""
+        problem(
+            *lines,
+            service,
+            {**thrown, "random": drawn},
+            call(2, random=drawn, mocks=mocked, effects={"services": {"registry": STATE["id"]}}),
+        )
+        == ""
     )
 
 
@@ -312,6 +326,9 @@ def test_definitions() -> None:
         (stub(kind="macro"), "the kind of a stub is not known: 'macro'"),
         ({**CLASS, "body": {"f": {"$member": "slot", "of": 1}}}, "a $member is not known: 'slot'"),
         ({**MOCK, "state": {"wraps": 1}}, "the state of a mock with the unknown key 'wraps'"),
+        ({**MOCK, "children": {"log": {"$stub": 1}}}, "the value '$stub' is not known here"),
+        (call(1, random={"words": "x", "at": 0}), "the words of random numbers is malformed: 'x'"),
+        (call(1, random={"words": sha256(b"x"), "at": 625}), "a state of random numbers that is at none of its words"),
         ({**blob(b"x"), "id": sha256(b"y")}, "a blob whose content is not that of its digest"),
         ({"def": "blob", "id": "x", "data": "a"}, "a blob is no base64"),
         ({"def": "content", "id": "sha256:x", "data": ""}, "a content that is not that of its digest"),

@@ -6,7 +6,7 @@ import ast
 import types
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import calls, callsite, checks, probes
+from . import calls, callsite, chance, checks, probes
 from .definitions import Definitions
 from .ledger import Ledger
 from .snapshot import OUT_OF_SIGHT
@@ -83,6 +83,7 @@ class Boundary:
                 self.snapshots.inline.on = False
         if site.node is not None and outer is not None and direct_call(site, event, outer):
             self.ledger.last_calls[id(outer), site.node] = self.ledger.calls
+        token.chance = chance.state()
 
     def is_first_half(self, event: Dict[str, Json], value: Any) -> bool:
         """Say whether a class was called, and its ``__init__`` follows with the same arguments: that is the call."""
@@ -173,8 +174,10 @@ class Boundary:
             self.ledger.boundaries.remove(token)
             self.ledger.made.remove(ident)
             return
+        chance.note(event, token.chance, self.snapshots.store)
         try:
-            event["outcome"] = self.snapshots.outcome(how, value, ident=None if token.yielded else ident)
+            known_by = ident if how == "yield" or not token.yielded else None
+            event["outcome"] = self.snapshots.outcome(how, value, ident=known_by, item=token.items)
             self.surroundings.effects(event, token)
         finally:
             if token in self.ledger.boundaries:
@@ -191,6 +194,7 @@ class Boundary:
         self.surroundings.changes(token.sink)
         if value is not None:
             token.event["sent"] = self.snapshots.argument(value)
+        token.chance = chance.state()
 
     def mutated(self, token: Token) -> Dict[str, Json]:
         """Return the arguments that are not as they were, with what they are now."""

@@ -7,7 +7,7 @@ import functools
 import warnings
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from . import world
+from . import chance, world
 from .access import arguments, expect, reach
 from .checks import warning
 from .driving import Failure, Synchronous, bind, call_from, calling, drive
@@ -65,6 +65,7 @@ class Caller:
             if event["kind"] != "property":
                 checked(function, "what is called")
             args, kwargs, self.watched = arguments(event, self.player.decode)
+            self.draw(event)
         shifted = bind(function, event, args, kwargs)
         made: Dict[str, Json] = {"call": event["id"]}
         if shifted:
@@ -90,6 +91,11 @@ class Caller:
             self.settle(result)
         elif "return" in event["outcome"] and "raise" in made["outcome"]:
             self.mend(event, result)
+
+    def draw(self, event: Dict[str, Any]) -> None:
+        """Let the random numbers be drawn that were drawn here."""
+        if "random" in event:
+            chance.restore(event["random"], self.player.setting.content)
 
     @contextlib.contextmanager
     def awaiting(self, event: Dict[str, Any], made: Dict[str, Json]) -> Iterator[None]:
@@ -166,6 +172,7 @@ class Caller:
             result.iterator = iter(result.iterator)
         try:
             result.value = next(result.iterator)
+            result.items.append(result.value)
         except StopIteration as stop:
             result.value, result.iterator = stop.value, None
         if "yield" not in outcome and "closed" in outcome:
@@ -179,6 +186,7 @@ class Caller:
         made: Dict[str, Json] = {"call": event["call"], "next": event.get("n")}
         before = world.environment()
         try:
+            self.draw(event)
             with self.player.playback.during(event) as played:
                 made["outcome"] = self.advance(event, held)
             if played:
@@ -210,7 +218,7 @@ class Caller:
                 )
         except StopIteration as stop:
             return {"return": self.player.outcomes.look(stop.value)}
-        held.value = value
+        held.items.append(value)
         return {"yield": self.player.outcomes.look(value)}
 
     def fail(self, event: Dict[str, Any], failure: Failure) -> None:

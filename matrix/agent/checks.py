@@ -66,12 +66,13 @@ def events_of(source: callsite.Source, line: int, column: int, frame: types.Fram
     if statement is None:
         return
     expression = asserted(statement)
+    builder = Builder(source, frame, recorder)
     if expression is None:
         yield from clock_of(statement, frame, recorder)
+        yield from taking_of(statement, builder)
     yield from reads_of(source, statement, frame, recorder.modules)
     if expression is None:
         return
-    builder = Builder(source, frame, recorder)
     try:
         tree = builder.tree(expression)
     except Inexpressible as error:
@@ -80,6 +81,18 @@ def events_of(source: callsite.Source, line: int, column: int, frame: types.Fram
         return
     if builder.mentioned or builder.mocks:
         yield {"e": "check", "calls": sorted(builder.mentioned), "tree": tree}
+
+
+def taking_of(statement: ast.AST, builder: "Builder") -> Iterator[Json]:
+    """Yield the check that an attribute of a result is there, which was given a name: ``counts = function.counts``."""
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Attribute):
+        return
+    target = statement.targets[0]
+    if isinstance(target, ast.Name) and target.id in builder.locals:
+        tree = builder.taken(target, builder.locals[target.id])
+        if tree is not None:
+            has = {"call": "hasattr", "args": [tree["get"], {"v": tree["a"]}]}
+            yield {"e": "check", "calls": sorted(builder.mentioned), "tree": has}
 
 
 def clock_of(statement: ast.AST, frame: types.FrameType, recorder: Any) -> Iterator[Json]:
@@ -186,8 +199,31 @@ class Builder:
         for names in (self.locals, self.frame.f_globals, self.frame.f_builtins):
             if node.id in names:
                 made = self.assigned(node, names[node.id])
-                return self.value(names[node.id]) if made is None else {"v": {"$ref": made}}
+                if made is not None:
+                    return {"v": {"$ref": made}}
+                return self.taken(node, names[node.id]) or self.value(names[node.id])
         raise Inexpressible(node.id)
+
+    def taken(self, node: ast.Name, held: Any) -> Optional[Json]:
+        """Return the tree of an attribute of a result that a name was given, where it still is what the name holds."""
+        values = self.source.values_of(self.source.function(node), node.id)
+        if len(values) != 1 or not isinstance(values[0], ast.Attribute) or not self.is_at(values[0], held):
+            return None
+        before = set(self.mentioned)
+        with contextlib.suppress(Inexpressible):
+            tree = self.tree(values[0])
+            if "get" in tree and self.mentioned != before:
+                return tree
+        self.mentioned = before
+        return None
+
+    def is_at(self, node: ast.Attribute, held: Any) -> bool:
+        """Say whether a dotted name leads to an object now, through attributes that are stored, and not computed."""
+        chain = callsite.chain_of(node) or ("",)
+        found: Any = self.locals.get(chain[0], self.frame.f_globals.get(chain[0]))
+        for name in chain[1:]:
+            found = stored_in(found).get(name, self)
+        return found is held
 
     def assigned(self, node: ast.Name, held: Any) -> Optional[int]:
         """Return the call whose result a name was given, where that is a number or the like and still is held by it.
@@ -371,6 +407,15 @@ class Builder:
         return [self.tree(argument) for argument in node.args]
 
 
+def stored_in(obj: Any) -> Dict[str, Any]:
+    """Return the attributes that an object stores by itself, without asking its class."""
+    try:
+        space = object.__getattribute__(obj, "__dict__")
+    except AttributeError:
+        return {}
+    return space if type(space) is dict else {}
+
+
 def module_attribute(chain: Sequence[str], frame: types.FrameType) -> Optional[Tuple[Any]]:
     """Return (object,) of a dotted name that goes through modules only, None for any other."""
     found: Any = None
@@ -473,11 +518,16 @@ def expectation(site: callsite.Site, frame: types.FrameType) -> List[Json]:
     made: List[Json] = []
     for nodes, match in site.expected:
         found = [module_value(node, frame) for node in nodes]
-        entry: Dict[str, Json] = {"types": [symbol_of(kind) for kind in found if isinstance(kind, type)]}
+        entry: Dict[str, Json] = {"types": [place_of(kind) for kind in found if isinstance(kind, type)]}
         if isinstance(match, ast.Constant):
             entry["match"] = match.value
         made.append(entry)
     return made
+
+
+def place_of(kind: type) -> str:
+    """Return where a class was made, as the description of an exception has it: of a local one too."""
+    return "%s:%s" % (kind.__module__, kind.__qualname__)
 
 
 def awaited(site: callsite.Site, frame: types.FrameType) -> List[Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import Any, Tuple
 
-from . import callsite, probes
+from . import callsite, chance, probes
 from .inline import MOST, is_foreign
 from .ledger import Ledger
 from .surroundings import Surroundings
@@ -41,8 +41,8 @@ class Inner:
                 inline.construct(frame, values[0], event["args"])
         finally:
             inline.on = False
-        if "<locals>" in event["function"]:
-            return  # a closure: only what made it can call it
+        if "<locals>" in event["function"] or "$stub" in event["access"].get("object", ()):
+            return  # a closure, maybe by the name of what it wraps: only what made it can call it
         event.update(tier="inner", within=outer.event["id"], usage="whole")
         event.pop("expect", None)
         key = canonical({name: event[name] for name in ("function", "access", "args")})
@@ -57,6 +57,7 @@ class Inner:
         if event["kind"] == "constructor":
             token.result = values[0]
         self.ledger.tokens[id(frame)] = token
+        token.chance = chance.state()
 
     def finish(self, token: Token, how: str, value: Any) -> None:
         """End an inner call."""
@@ -66,6 +67,7 @@ class Inner:
             value = token.result
         event = token.event
         inline = self.snapshots.inline
+        chance.note(event, token.chance, self.snapshots.store)
         event["outcome"] = self.snapshots.outcome(how, value, inner=True)
         self.ledger.calls += 1
         event["id"] = self.ledger.calls

@@ -8,7 +8,7 @@ import types
 import weakref
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from .values import resolves, symbol_of
+from .values import STD_BY_TYPE, resolves, symbol_of
 
 Path = List[List[Any]]
 # Strings this short are shared by the interpreter, and equal ones are everywhere.
@@ -18,6 +18,10 @@ DISTINCTIVE = 16
 MAX_PARTS = 300
 # Numbers from here on come from somewhere.
 LARGE = 1 << 40
+FIXED = {
+    "complex", "range", "date", "datetime", "time", "timedelta", "timezone", "Decimal", "Fraction", "UUID",
+    "Path", "PurePosixPath", "PureWindowsPath", "LogRecord",
+}  # fmt: skip
 ATOMS = (bool, int, float, type(None), type(NotImplemented), type(Ellipsis))
 PLAIN = (*ATOMS, str, bytes, list, dict, tuple, set, frozenset)
 
@@ -86,25 +90,25 @@ class Known:
             for ident in [ident for ident, entry in entries.items() if entry.is_gone()]:
                 del entries[ident]
 
-    def add(self, obj: Any, call: int, seen: Any) -> None:
-        """Remember the result of a call and its parts; ``seen`` is its value as it was returned."""
+    def add(self, obj: Any, call: int, seen: Any, path: Path) -> None:
+        """Remember what a call gave at ``path``, and its parts; ``seen`` is its value as it was returned."""
         if is_atom(obj) or (id(obj) in self.entries and self.get(obj) is not None):
             return
-        self.put(obj, call, [], seen)
+        self.put(obj, call, path, seen)
         if hasattr(obj, "__dict__") and not isinstance(obj, type):
             self.roots[id(obj)] = self.entries[id(obj)]
-        for count, (part, path) in enumerate(parts(obj, [], 0)):
+        for count, (part, inner) in enumerate(parts(obj, path, 0)):
             if count > MAX_PARTS:
                 break
-            self.put(part, call, path, None)
+            self.put(part, call, inner, None)
 
     def hand(self, obj: Any, call: int, key: Any, is_own: Callable[[Any], bool]) -> None:
         """Remember what a function of the caller's was handed: ``key`` is the parameter, or how often it had yielded.
 
-        What is the caller's own (``is_own``) came from the caller, and is plain data by its value.
+        What is the caller's own (``is_own``) came from the caller; plain data, and what never changes, is its value.
         """
         for part, path in [(obj, []), *itertools.islice(parts(obj, [], 0), MAX_PARTS)]:
-            if type(part) not in PLAIN and not is_own(part):
+            if type(part) not in PLAIN and not is_fixed(part) and not is_own(part):
                 self.put(part, call, [["k", key], *path], None)
                 if hasattr(part, "__dict__") and not isinstance(part, type):
                     self.roots.setdefault(id(part), self.entries[id(part)])
@@ -159,6 +163,12 @@ def is_atom(obj: Any) -> bool:
     return type(obj) in ATOMS and not (type(obj) is int and abs(obj) >= LARGE)
 
 
+def is_fixed(obj: Any) -> bool:
+    """Say whether an object of the standard library is what it is made of, for ever."""
+    name = STD_BY_TYPE.get(type(obj), type(obj).__name__ if type(obj).__module__ == "logging" else "")
+    return name in FIXED
+
+
 EMPTY = object()
 
 
@@ -180,7 +190,7 @@ def parts(obj: Any, path: Path, depth: int) -> Iterator[Tuple[Any, Path]]:
         found = [(item, [*path, ["k", index]]) for index, item in enumerate(obj)]
     elif depth == 0 and is_answer(obj):
         headers = vars(obj)["headers"]
-        found = [(headers[key], [["a", "headers"], ["k", key]]) for key in list(headers)]
+        found = [(headers[key], [*path, ["a", "headers"], ["k", key]]) for key in list(headers)]
     else:
         return
     for item, inner in found:

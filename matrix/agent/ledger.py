@@ -33,6 +33,7 @@ class Ledger:
         self.tokens: Dict[int, Token] = {}  # by the frame
         self.boundaries: List[Token] = []
         self.test = ""
+        self.loaded = 0  # the calls that were made before the first test
         self.seen: set[str] = set()
         self.made: List[int] = []  # calls from outside in this test
         self.last_calls: Dict[Tuple[int, Any], int] = {}
@@ -52,6 +53,8 @@ class Ledger:
         current = os.environ.get("PYTEST_CURRENT_TEST", "")
         test = current.rpartition(" ")[0] or self.unittest()
         if test != self.test:
+            if not self.test:
+                self.loaded = self.calls
             self.test = test
             self.last_calls.clear()
             self.small.clear()

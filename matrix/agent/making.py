@@ -115,6 +115,7 @@ class Makers:
         self.player = player
         self.made: Dict[Tuple[str, int], Any] = {}
         self.identities: Dict[int, Json] = {}
+        self.bases: Dict[str, Any] = {}  # stand-ins for classes of other packages
 
     def hook(self, decoder: Decoder, kind: str, value: Json) -> Any:
         """Return the object of a value that is no data."""
@@ -252,8 +253,8 @@ class Makers:
 
     def new_class(self, decoder: Decoder, definition: Json) -> Any:
         """Make a class from its definition."""
-        bases = tuple(decoder.decode(base) for base in definition["bases"])
-        body = {name: decoder.decode(item) for name, item in definition["body"].items()}
+        bases = tuple(self.base(decoder, base) for base in definition["bases"])
+        body = {name: expressed(decoder, item) for name, item in definition["body"].items()}
         slots = body.get("__slots__", ())
         for name in [slots] if isinstance(slots, str) else slots:
             body.pop(name, None)
@@ -261,6 +262,19 @@ class Makers:
         body["__qualname__"] = definition.get("qualname", definition["name"])
         options = {"metaclass": decoder.decode(definition["metaclass"])} if "metaclass" in definition else {}
         return types.new_class(definition["name"], bases, options, lambda namespace: fill(namespace, body))
+
+    def base(self, decoder: Decoder, value: Json) -> Any:
+        """Return a base of a class of the caller's; one of another package is stood in for: nothing is known of it."""
+        try:
+            return decoder.decode(value)
+        except Unreplayable:
+            symbol = value.get("$symbol", "")
+            if not symbol or symbol.split(":")[0].split(".")[0] in self.player.modules:
+                raise
+            if symbol not in self.bases:
+                module, _, name = symbol.partition(":")
+                self.bases[symbol] = type(name.rpartition(".")[2], (Duck,), {"__module__": module})
+            return self.bases[symbol]
 
     def make_member(self, decoder: Decoder, value: Json) -> Any:
         """Return a descriptor of a class body."""
@@ -289,7 +303,7 @@ class Makers:
             if isinstance(made, types.ModuleType):
                 setattr(made, name, decoder.decode(item))
             else:
-                object.__setattr__(made, name, decoder.decode(item))
+                object.__setattr__(made, name, expressed(decoder, item))
         return made
 
     def make_mock(self, decoder: Decoder, value: Json) -> Any:
@@ -305,6 +319,30 @@ class Duck:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         raise Unreplayable("%s.%s of another package" % (type(self).__name__, name))
+
+
+class Unknown(Duck):
+    """An attribute that the trace could not express: it is there, and nothing can be done with it."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep why."""
+        self.__dict__["_caliper_reason"] = reason
+
+    def refuse(self, *_: Any, **__: Any) -> Any:
+        """Say why nothing is known of it."""
+        raise Unreplayable(self.__dict__["_caliper_reason"])
+
+    __getattr__ = __get__ = __call__ = __iter__ = __next__ = __len__ = __bool__ = __enter__ = __contains__ = refuse
+    __getitem__ = __setitem__ = __eq__ = __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __str__ = __repr__ = refuse
+    __hash__ = refuse
+
+
+def expressed(decoder: Decoder, value: Json) -> Any:
+    """Return the object of an attribute, or one that says that nothing is known of it."""
+    try:
+        return decoder.decode(value)
+    except Unreplayable as error:
+        return Unknown(str(error))
 
 
 def fill(namespace: Any, body: Dict[str, Any]) -> None:
@@ -415,7 +453,10 @@ def new_mock(decoder: Decoder, definition: Json) -> Any:
     }.get(definition["class"])
     if kind is None:
         raise Unreplayable("a mock of class %s" % definition["class"])
-    return kind(**{name: decoder.decode(item) for name, item in definition["state"].items()})
+    made = kind(**{name: decoder.decode(item) for name, item in definition["state"].items()})
+    for name, child in definition.get("children", {}).items():
+        setattr(made, name, decoder.decode(child))
+    return made
 
 
 def synthesize(definition: Json, player: Any, decoder: Decoder) -> Any:

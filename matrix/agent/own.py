@@ -235,7 +235,10 @@ class Own:
                 value = obj.__dict__.get("_mock_" + name, None)
                 if value is not None and type(value).__module__ != "unittest.mock":
                     state[name] = self.snapshots.argument(value)
-            self.define("mock", known[1], **{"class": type(obj).__name__, "state": state})
+            children = {name: self.mock(child) for name, child in obj._mock_children.items()
+                        if name[:1] != "_" and hasattr(child, "mock_calls")}  # fmt: skip
+            self.define("mock", known[1], **{"class": type(obj).__name__, "state": state},
+                        **({"children": children} if children else {}))  # fmt: skip
         return {"$mock": known[1]}
 
     def mock_calls(self) -> List[Json]:
@@ -244,6 +247,8 @@ class Own:
         state = self.snapshots.state
         for key, (obj, number, count) in list(self.mocks.items()):
             new = obj.mock_calls[count:]
+            if id(getattr(obj, "_mock_new_parent", None)) in self.mocks:
+                continue  # that one was told of it, and tells it on
             if new:
                 self.mocks[key] = (obj, number, count + len(new))
                 made += [

@@ -13,12 +13,13 @@ MISSING = object()
 class Result:
     """What a call gave here: an object, an exception, or nothing because it failed."""
 
-    __slots__ = ("error", "failed", "iterator", "value")
+    __slots__ = ("error", "failed", "items", "iterator", "value")
 
     def __init__(self, value: Any = MISSING, error: Optional[BaseException] = None, failed: str = "") -> None:
         """Hold one of the three."""
         self.value, self.error, self.failed = value, error, failed
         self.iterator: Any = None
+        self.items: List[Any] = []  # what a generator has yielded
 
 
 class Results:
@@ -40,8 +41,13 @@ class Results:
             return held.error
         if held.value is MISSING:
             raise Blocked(call, self.trace.name(call))
+        root, way = held.value, path
+        if path and path[0][0] == "y":
+            if not 1 <= path[0][1] <= len(held.items):
+                raise Absent(call, "%s yielded no item %d" % (self.trace.name(call), path[0][1]))
+            root, way = held.items[path[0][1] - 1], path[1:]
         try:
-            return checked(snapshot.path_of(held.value, path), "what %s gave" % self.trace.name(call))
+            return checked(snapshot.path_of(root, way), "what %s gave" % self.trace.name(call))
         except (LookupError, AttributeError, TypeError):
             raise Absent(call, "%s gave nothing at %s" % (self.trace.name(call), show(path))) from None
 

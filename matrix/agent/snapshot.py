@@ -253,7 +253,7 @@ class Snapshots:
             "args": [{"name": "", "form": "positional", "value": self.argument(item)} for item in given],
             "outcome": {"return": self.state(obj)},
         })  # fmt: skip
-        self.known.add(obj, ident, None)
+        self.known.add(obj, ident, None, [])
         return ident
 
     # Outcomes: what a comparison needs
@@ -273,9 +273,15 @@ class Snapshots:
         return state_of(obj)
 
     def outcome(
-        self, how: str, value: Any, ident: Optional[int] = None, for_replay: bool = False, inner: bool = False
+        self,
+        how: str,
+        value: Any,
+        ident: Optional[int] = None,
+        for_replay: bool = False,
+        inner: bool = False,
+        item: int = 0,
     ) -> Json:
-        """Return how a call ended; the object that it gave is known by ``ident`` from now on."""
+        """Return how a call ended; the object that it gave, or the ``item`` that it yielded, is known by ``ident``."""
         if inner and how not in ("closed", "raise"):
             return {how: self.state(value)}
         if how == "closed":
@@ -298,7 +304,7 @@ class Snapshots:
             return {how: {"$ref": entry.call, "path": entry.path} if entry.path else {"$ref": entry.call}}
         made = self.state(value)
         if ident is not None:
-            self.known.add(value, ident, made)
+            self.known.add(value, ident, made, [["y", item]] if item > 1 else [])
         return {how: made}
 
     # Calls

@@ -37,6 +37,7 @@ class Steps:
         if token.script is not None:
             self.stubs.yields(token, value)
             return
+        token.items += 1
         self.finish(token, "yield", value)
         token.yielded = token.suspended = True
 

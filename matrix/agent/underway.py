@@ -13,11 +13,13 @@ class Token:
 
     __slots__ = (
         "before",
+        "chance",
         "changeable",
         "definition",
         "dropped",
         "event",
         "inner",
+        "items",
         "result",
         "script",
         "services",
@@ -33,7 +35,9 @@ class Token:
         self.result: Any = None  # the object that a constructor makes
         self.script: Optional[List[Json]] = None  # of a stub: the events that it causes
         self.changeable: Dict[str, Tuple[Any, str]] = {}  # arguments: the object, and its state at entry
+        self.chance: Any = None  # the state of the random numbers when it began, or went on
         self.yielded = False
+        self.items = 0  # how often it has yielded
         self.inner = False
         self.dropped = False  # one of too many like it: what it does is heard, and not kept
         self.before: Dict[str, Any] = {}  # files that changed during the call, as they were before it

@@ -23,6 +23,7 @@ import operator
 import pathlib
 import re
 import sys
+import threading
 import types
 import uuid
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
@@ -203,6 +204,8 @@ STD: Dict[str, Std] = {
     "Namespace": (argparse.Namespace, lambda v: (dict(vars(v)),), lambda d: argparse.Namespace(**d)),
     "mappingproxy": (types.MappingProxyType, lambda v: (dict(v),), types.MappingProxyType),
     "traceback": (types.TracebackType, lambda v: (), new_traceback),
+    "RLock": (type(threading.RLock()), lambda v: (), threading.RLock),
+    "Lock": (type(threading.Lock()), lambda v: (), threading.Lock),
     "bytearray": (bytearray, lambda v: (bytes(v),), bytearray),
     "memoryview": (memoryview, lambda v: (v.tobytes(),), memoryview),
     "method": (types.MethodType, lambda v: (v.__func__, v.__self__), types.MethodType),
@@ -213,6 +216,8 @@ STD: Dict[str, Std] = {
 STD_BY_TYPE = {entry[0]: name for name, entry in STD.items()}
 # What a member of an archive says of itself; its module is imported only where it is needed.
 TARINFO = ("name", "size", "mtime", "mode", "type", "linkname", "uid", "gid", "uname", "gname", "devmajor", "devminor")
+# What there is to a logger and to what it tells its handlers; a logger is found by its name.
+LOGGING = {"Logger": ("name", "level", "propagate", "handlers"), "LogRecord": ("name", "levelno", "msg", "args")}
 # Objects that are one thing: there is nothing in them to store.
 SINGLETONS = {"Ellipsis": Ellipsis, "NotImplemented": NotImplemented, "NoneType": type(None)}
 # Functions of built-in classes.
@@ -328,6 +333,9 @@ class Encoder:
             return {"$std": "exception", "type": kind.__name__, "args": self.many(obj.args, depth)}
         if kind.__module__ == "tarfile" and kind.__name__ == "TarInfo":
             return {"$std": "TarInfo", "args": [{name: self.encode(getattr(obj, name), depth + 2) for name in TARINFO}]}
+        if kind.__module__ == "logging" and kind.__name__ in LOGGING:
+            facts = [getattr(obj, name) for name in LOGGING[kind.__name__]]
+            return {"$std": kind.__name__, "args": self.many(facts, depth)}
         if kind.__module__ == "collections" and kind is collections.defaultdict:
             return {
                 "$std": "defaultdict",
@@ -346,6 +354,23 @@ def tar_info(facts: Dict[str, Any]) -> Any:
     for name in TARINFO:
         setattr(made, name, facts.get(name))
     return made
+
+
+def logger(name: str, level: int, propagate: bool, handlers: List[Any]) -> Any:
+    """Return the logger of a name, as it was."""
+    import logging
+
+    made = logging.getLogger(name)
+    made.setLevel(level)
+    made.propagate, made.handlers = propagate, handlers
+    return made
+
+
+def log_record(name: str, level: int, message: Any, arguments: Any) -> Any:
+    """Return what a logger tells its handlers."""
+    import logging
+
+    return logging.LogRecord(name, level, "", 0, message, arguments, None)
 
 
 def hint(obj: Any) -> Optional[Tuple[str, List[Any]]]:
@@ -522,8 +547,8 @@ class Decoder:
         arguments = [self.decode(item) for item in value["args"]]
         if name == "exception":
             return exception_type(value["type"])(*arguments)
-        if name == "TarInfo":
-            return tar_info(*arguments)
+        if name in MADE:
+            return MADE[name](*arguments)
         if name == "defaultdict":
             return collections.defaultdict(*arguments)
         if name in HINTS:
@@ -534,6 +559,9 @@ class Decoder:
             message = "unknown standard type %s" % name
             raise BadValue(message)
         return STD[name][2](*arguments)
+
+
+MADE: Dict[str, Callable[..., Any]] = {"TarInfo": tar_info, "Logger": logger, "LogRecord": log_record}
 
 
 @functools.lru_cache(maxsize=None)

@@ -81,7 +81,9 @@ class Watch:
             owner.changed()
         known = self.ledger.known
         objects: Dict[int, Owner] = {}
-        for entry in list(known.roots.values())[-MAX_ROOTS:]:
+        roots = list(known.roots.values())
+        lasting = [entry for entry in roots if entry.call <= self.ledger.loaded][:MAX_ROOTS]
+        for entry in [*lasting, *roots[max(len(lasting), len(roots) - MAX_ROOTS) :]]:
             for obj in self.with_parts(entry.hold()):
                 old = self.objects.get(id(obj))
                 if old is not None and old.target is obj:
@@ -97,9 +99,11 @@ class Watch:
         is_subjects = snapshots.is_subjects
         # A result may be of a class of the caller's: one that the subject finished.
         made = is_subjects(type(root)) or snapshots.is_suites(type(root))
-        if root is None or not made or type(getattr(root, "__dict__", None)) is not dict:
+        function = isinstance(root, types.FunctionType)
+        if root is None or not (made or function) or type(getattr(root, "__dict__", None)) is not dict:
             return
-        yield root
+        if not function:  # what callers set of a function is in the module, or the stub, that it is of
+            yield root
         for item in list(vars(root).values()):
             if is_subjects(type(item)) and type(getattr(item, "__dict__", None)) is dict:
                 yield item

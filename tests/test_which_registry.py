@@ -98,7 +98,7 @@ def test_the_services_of_oras_use_the_chosen_one(kind: type) -> None:
     if kind is DockerRegistry and shutil.which("docker-registry") is None:
         pytest.skip("docker-registry is not installed (Debian: apt-get install docker-registry)")
     with Registry() as somewhere:
-        choice = {Registry: "", DockerRegistry: "docker-registry", RemoteRegistry: somewhere.url}[kind]
+        choice = {"Registry": "", "DockerRegistry": "docker-registry"}.get(kind.__name__, somewhere.url)
         chosen = on_registry(load_subject("oras"), choice)
         with load_services(chosen.services, chosen.options)("anonymous") as services:
             registry: AnyRegistry = vars(services.services["registry"])["registry"]

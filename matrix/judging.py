@@ -27,8 +27,13 @@ class Reports:
     reads: dict[str, list[Report]] = field(default_factory=dict)
     failed_checks: dict[str, list[Report]] = field(default_factory=dict)
     imports: dict[str, list[Report]] = field(default_factory=dict)
+    whole: set[int] = field(default_factory=set)  # calls that a check is about which cannot be evaluated here
     broken: dict[str, str] = field(default_factory=dict)
     unloaded: set[str] = field(default_factory=set)  # files of the suite that a call at their top ends
+
+    def does_not_load(self, file: str) -> bool:
+        """Say whether what the top of a file of the suite does ends it, even if imports may fail."""
+        return file in self.unloaded or any(report.get("unloads") for report in self.imports.get(file, ()))
 
 
 def sort_reports(reports: Sequence[Report]) -> Reports:
@@ -45,13 +50,23 @@ def sort_reports(reports: Sequence[Report]) -> Reports:
             made.calls[report["call"]] = report
         elif "read" in report:
             made.reads.setdefault(test, []).append(report)
-        elif "check" in report and report.get("held") is False:
-            made.failed_checks.setdefault(test, []).append(report)
-            if report["calls"]:
-                made.checks.setdefault(report["calls"][-1], []).append(report)
+        elif "check" in report:
+            sort_check(made, test, report)
         elif "broken" in report or "trouble" in report:
             made.broken[test] = report.get("detail") or report.get("trouble", "")
     return made
+
+
+def sort_check(made: Reports, test: str, report: Report) -> None:
+    """Add the report of a check: what one looked at that cannot be made again here was looked at whole."""
+    if report.get("held") is False:
+        made.failed_checks.setdefault(test, []).append(report)
+        if report["calls"]:
+            made.checks.setdefault(report["calls"][-1], []).append(report)
+    elif "unreplayable" in report:
+        made.whole.update(report["calls"])
+        if not report["calls"]:
+            made.broken.setdefault(test, report["unreplayable"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +87,7 @@ class Judge:
 
     def calls(self, reports: Reports) -> Iterator[tuple[str, Event, Judgement]]:
         """Yield (test, call, judgement) of every call."""
-        whole = self.whole()
+        whole = self.whole() | reports.whole
         for test, call, recorded, report in self.sides(reports):
             ident = call["id"]
             if ident in self.unreplayable:
@@ -121,7 +136,7 @@ class Judge:
         """Return whether a test works."""
         # What no longer holds of a call that does not replay on the recorded release itself says nothing.
         checks = [c for c in reports.failed_checks.get(test, ()) if not self.unreplayable.keys() & set(c["calls"])]
-        unloaded = not reports.unloaded.isdisjoint(gates(test))
+        unloaded = any(reports.does_not_load(file) for file in gates(test))
         fails = unloaded or NO in verdicts or bool(reports.reads.get(test)) or bool(checks)
         unknown = UNKNOWN in verdicts or test in reports.broken
         ungated = "fails" if fails else "unknown" if unknown else "works"

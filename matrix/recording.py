@@ -193,6 +193,7 @@ def record_command(
         path = f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         # Temporary files are part of what is recorded, so they lie where they are looked for.
         env = {**os.environ, "PATH": path, "TMPDIR": str(folder / "tmp")}
+        env.pop("PYTEST_CURRENT_TEST", None)  # of a test that records
         services = Services()
         job = Job(subject, "default", interpreter, command, folder, Path.cwd(), env, services, network=network)
         return job.record(out)

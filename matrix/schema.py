@@ -204,10 +204,11 @@ class Checker:
 
     def class_(self, line: Json) -> None:
         """Check a class of the caller's."""
-        optional = {"module": str, "qualname": str, "metaclass": object}
+        optional = {"module": str, "qualname": str, "metaclass": object, "names": dict}
         self.define(line, {"name": str, "bases": list, "body": dict}, optional)
         for value in [*line["bases"], *line["body"].values(), line.get("metaclass")]:
             self.named.argument(value)
+        self.named.named("the names of a class", line.get("names", {}), ARGUMENTS)
 
     def inst(self, line: Json) -> None:
         """Check an object of such a class."""

@@ -6,9 +6,10 @@ import pytest
 from replays import Recorded
 
 from matrix.baseline import compare_runs
+from matrix.judging import Judge
 from matrix.subject import Subject
 
-COMMAND = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_kiln.py")
+COMMAND = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_kiln.py", "test_top.py")
 SUBJECT = Subject("kiln", ("kiln",), COMMAND)
 
 
@@ -48,6 +49,16 @@ def test_replays_on_the_recorded_release_are_all_ok(recorded: Recorded) -> None:
         ("test_patch_of_a_part", "fails"),
         ("test_items", "fails"),
         ("test_nested_coroutines", "fails"),
+        ("test_keyword_only", "works"),
+        ("test_marker", "works"),
+        ("test_made_class", "fails"),
+        ("test_parts_of_a_tuple", "fails"),
+        ("test_filled[Filled]", "works"),
+        ("test_filled[Slotted]", "works"),
+        ("test_annotation", "works"),
+        ("test_globals", "works"),
+        ("test_methods_of_one_text", "works"),
+        ("test_top", "fails"),
     ],
 )
 def test_each_test_has_its_grade(
@@ -55,6 +66,12 @@ def test_each_test_has_its_grade(
 ) -> None:
     """On a version that does something else each test is told; what callers' functions were not asked is unknown."""
     assert old[1][test] == grade
+
+
+def test_a_file_does_not_load_without_what_its_top_decides_by(recorded: Recorded) -> None:
+    """A name that is only imported may be missing; one that the top of a file uses ends it, in both gradings."""
+    _, tests = Judge(recorded.trace).rows("old", recorded.reports("old"))
+    assert {row.ungated for row in tests if row.test.startswith("test_top.py")} == {"fails"}
 
 
 def test_what_is_drawn_otherwise_is_changed(

@@ -59,6 +59,26 @@ def outcomes(answer: Answer) -> dict[str, str]:
     return {test.partition("::")[2]: outcome for test, (outcome, _) in answer.outcomes.items()}
 
 
+def test_a_failed_part_fails_the_test(run: Run) -> None:
+    """A test of which a part failed has failed, although what comes after it passes."""
+    answer = run(
+        {
+            "test_a.py": """
+            import unittest
+            class Test(unittest.TestCase):
+                def test_parts(self):
+                    for number in (1, 2):
+                        with self.subTest(number=number):
+                            self.assertEqual(number, 2)
+                def test_all(self):
+                    with self.subTest(number=1):
+                        self.assertEqual(1, 1)
+            """
+        }
+    )
+    assert outcomes(answer) == {"Test::test_parts": "failed", "Test::test_all": "passed"}
+
+
 def test_each_outcome_has_its_name(run: Run) -> None:
     """Tests that pass, fail, break in a fixture, are skipped or expected to fail are told apart."""
     answer = run(

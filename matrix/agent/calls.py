@@ -10,6 +10,7 @@ import types
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import callsite, checks, probes
+from .known import EMPTY, content
 from .values import Json, canonical
 
 MISSING = object()
@@ -89,10 +90,18 @@ class Callee:
             definition.kind, "function"
         )
         self.target = resolve(site.chain, outer) if site.chain else None
-        self.matched = self.target is not None and leads_to(self.target, self.code)
+        self.matched = self.target is not None and self.leads(self.target)
         self.dropped = 0
         self.find()
         self.function = self.row()
+
+    def leads(self, function: Any) -> bool:
+        """Say whether calling a function runs what runs here: functions of one text may enclose other things."""
+        inner = running(function, self.code)
+        if inner is None or not self.code.co_freevars:
+            return inner is not None
+        here, cells = self.frame.f_locals, zip(self.code.co_freevars, getattr(inner, "__closure__", None) or ())
+        return all(content(cell) is here.get(name, EMPTY) for name, cell in cells)
 
     def first(self) -> Any:
         """Return the first argument, be it named or in ``*args``."""
@@ -109,7 +118,7 @@ class Callee:
         first = self.first()
         if first is MISSING:
             return
-        if self.name in ("__init__", "__new__") and self.in_class():
+        if self.name in ("__init__", "__new__") and (self.in_class() or self.constructs(first)):
             self.receiver, self.dropped = first, 1
             called = isinstance(self.target, type) or self.site.name not in ("__init__", "__new__")
             self.kind = "constructor" if called else "method"
@@ -121,6 +130,12 @@ class Callee:
             return
         if isinstance(first, type) and self.in_class() and self.definition.positional[:1] == ["cls"]:
             self.receiver, self.dropped, self.kind = first, 1, "classmethod"
+
+    def constructs(self, first: Any) -> bool:
+        """Say whether the class of the first argument constructs with a function that stands in no class body."""
+        kind = first if self.name == "__new__" and isinstance(first, type) else type(first)
+        found = inspect.getattr_static(kind, self.name, None)
+        return self.leads(getattr(found, "__func__", found))
 
     def aliases(self, kind: type) -> List[str]:
         """Return the attributes of a class that are this function by another name."""
@@ -159,17 +174,13 @@ class Callee:
                 continue
             found = self.held(owner, name)
             if isinstance(found, property):
-                if any(
-                    leads_to(getattr(found, part), self.code)
-                    for part in ("fget", "fset", "fdel")
-                    if getattr(found, part)
-                ):
+                if any(self.leads(getattr(found, part)) for part in ("fget", "fset", "fdel") if getattr(found, part)):
                     self.receiver, self.name, self.dropped, self.kind = first, name, 1, "property"
-                    self.part = next(p for p in ("fget", "fset", "fdel") if leads_to(getattr(found, p), self.code))
+                    self.part = next(p for p in ("fget", "fset", "fdel") if self.leads(getattr(found, p)))
                     self.owner = found
                     return True
                 continue
-            if isinstance(found, functools.cached_property) and leads_to(found.func, self.code):
+            if isinstance(found, functools.cached_property) and self.leads(found.func):
                 self.receiver, self.name, self.dropped, self.kind = first, name, 1, "property"
                 self.part, self.owner = "fget", found.func
                 return True
@@ -177,7 +188,7 @@ class Callee:
             function = found.__func__ if isinstance(found, classmethod) else found
             if isinstance(found, staticmethod) or function is None or is_class != (kind == "classmethod"):
                 continue
-            if leads_to(function, self.code):
+            if self.leads(function):
                 self.receiver, self.name, self.dropped, self.owner = first, name, 1, function
                 self.kind = kind if self.kind == "function" else self.kind
                 return True
@@ -190,9 +201,9 @@ class Callee:
         """
         found = inspect.getattr_static(owner, name, None)
         defined = [vars(base)[name] for base in owner.__mro__ if name in vars(base)]
-        if leads_to(getattr(found, "__func__", found), self.code):
+        if self.leads(getattr(found, "__func__", found)):
             return found
-        return next((item for item in defined if leads_to(getattr(item, "__func__", item), self.code)), found)
+        return next((item for item in defined if self.leads(getattr(item, "__func__", item))), found)
 
     def row(self) -> str:
         """Return the definition path; a wrapper counts as what it wraps."""
@@ -225,7 +236,7 @@ class Callee:
         if isinstance(self.receiver, type) or self.kind == "property":
             return True
         found = inspect.getattr_static(type(self.receiver), self.name, None)
-        return leads_to(getattr(found, "__func__", found), self.code)
+        return self.leads(getattr(found, "__func__", found))
 
     def constructor(self) -> Json:
         """Return how a class was reached: as spelled, or by its own home."""
@@ -271,7 +282,7 @@ class Callee:
                 return owner
         for kind in type(self.receiver).__mro__:
             held = vars(kind).get(self.name)
-            if leads_to(getattr(held, "__func__", held), self.code):
+            if self.leads(getattr(held, "__func__", held)):
                 return self.snapshots.argument(kind)
         return None
 
@@ -298,7 +309,10 @@ class Callee:
         ]
         for name in definition.kwonly:
             form = forms.of(name, None)
-            made.append({"name": name, "form": "keyword" if form == "unknown" else form, "value": self.value(name)})
+            if form == "unknown":
+                form = "defaulted" if defaults.get(name, MISSING) is self.values[name] else "keyword"
+            value = self.default(name) if form == "defaulted" else self.value(name)
+            made.append({"name": name, "form": form, "value": value})
         made += [
             {"name": name, "form": "keyword", "value": self.snapshots.argument(item)} for name, item in keywords.items()
         ]
@@ -366,8 +380,8 @@ def unmangled(name: str) -> str:
     return name
 
 
-def leads_to(function: Any, code: types.CodeType) -> bool:
-    """Say whether calling ``function`` runs ``code``: itself, or as what it wraps."""
+def running(function: Any, code: types.CodeType) -> Any:
+    """Return what runs ``code`` when a function is called: itself, or what it wraps; None where that is another."""
     seen = 0
     while function is not None and seen < 20:
         function = getattr(function, "__func__", function)
@@ -375,10 +389,10 @@ def leads_to(function: Any, code: types.CodeType) -> bool:
             function = function.func
             continue
         if getattr(function, "__code__", None) is code:
-            return True
+            return function
         function = getattr(function, "__wrapped__", None)
         seen += 1
-    return False
+    return None
 
 
 def resolve(chain: Tuple[str, ...], frame: Any) -> Any:

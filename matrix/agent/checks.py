@@ -16,8 +16,8 @@ import textwrap
 import types
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from . import callsite
-from .values import STD_BY_TYPE, Json, symbol_of
+from . import callsite, uses
+from .values import STD_BY_TYPE, Json, resolves, symbol_of
 
 COMPARISONS = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
@@ -437,14 +437,15 @@ def module_attribute(chain: Sequence[str], frame: types.FrameType) -> Optional[T
 
 
 def imports_of(source: callsite.Source, file: str, modules: Sequence[str]) -> Iterator[Json]:
-    """Yield the imports at the top of a file of the suite."""
+    """Yield the imports at the top of a file of the suite, with the names that it cannot be loaded without."""
+    top = next((uses.used_at_top(tree) for tree in source.parents.values() if isinstance(tree, ast.Module)), ())
     for node, parent in list(source.parents.items()):
         if not isinstance(node, (ast.Import, ast.ImportFrom)) or not isinstance(source.function(node), ast.Module):
             continue
         optional = not isinstance(parent, ast.Module)
         for module, names in imported(node):
             if module != "__future__":
-                yield {
+                event = {
                     "e": "import",
                     "file": file,
                     "module": module,
@@ -452,6 +453,10 @@ def imports_of(source: callsite.Source, file: str, modules: Sequence[str]) -> It
                     "optional": optional,
                     "subject": module.split(".")[0] in modules,
                 }
+                used = [] if optional else [a.name for a in node.names if (a.asname or a.name.split(".")[0]) in top]
+                if event["subject"] and used:
+                    event["used"] = [name for name in used if name in (names or [module])]
+                yield event
 
 
 def imported(node: ast.AST) -> Iterator[Tuple[str, List[str]]]:
@@ -495,7 +500,8 @@ def spelling(chain: Sequence[str], frame: types.FrameType) -> Optional[str]:
             found = vars(found)[rest.pop(0)]
         return attributes(found, rest, found.__name__)
     if isinstance(found, (type, types.FunctionType)) or callable(found):
-        home = source.origins.get(chain[0]) or symbol_of(found)
+        symbol = symbol_of(found)
+        home = source.origins.get(chain[0]) or (symbol if symbol and resolves(symbol, found) else None)
         return "%s%s" % (home, "".join("." + name for name in rest)) if home and ":" in home else None
     return None
 

@@ -26,25 +26,31 @@ class Imports:
         for event in self.trace.tests[""]:
             if event["e"] != "import":
                 continue
+            missing = event["names"] or [event["module"]]
             try:
                 module = making.import_module(event["module"], modules)
-                for name in event["names"]:
-                    self.has(module, name, event["module"])
+                missing = [name for name in event["names"] if not self.has(module, name, event["module"])]
+                if missing:
+                    raise making.Missing("%s has no %s" % (event["module"], missing[0]))
             except making.Stop as error:
                 verdict = "missing" if isinstance(error, making.Missing) else "import-error"
                 if event["subject"] or event["module"].split(".", 1)[0] not in ("pytest", "_pytest"):
                     made = {"import": event["n"], "file": event["file"], "verdict": verdict, "detail": str(error)}
-                    self.report({**made, "optional": event["optional"], "subject": event["subject"]})
+                    made.update(optional=event["optional"], subject=event["subject"])
+                    if not set(missing).isdisjoint(event.get("used", ())):
+                        made["unloads"] = True
+                    self.report(made)
 
     @staticmethod
-    def has(module: Any, name: str, path: str) -> None:
-        """Raise Missing where ``from module import name`` would fail."""
+    def has(module: Any, name: str, path: str) -> bool:
+        """Say whether ``from module import name`` works."""
         if name == "*" or hasattr(module, name):
-            return
+            return True
         try:
             importlib.import_module("%s.%s" % (path, name))
         except ImportError:
-            raise making.Missing("%s has no %s" % (path, name)) from None
+            return False
+        return True
 
     def plain(self) -> None:
         """Import the release with nothing but what it declares, and report how that went.

@@ -186,8 +186,10 @@ def parts(obj: Any, path: Path, depth: int) -> Iterator[Tuple[Any, Path]]:
         return
     if type(obj) is dict:
         found = [(item, [*path, ["k", key]]) for key, item in obj.items() if isinstance(key, (str, int))]
-    elif type(obj) in (list, tuple):
+    elif type(obj) is list:
         found = [(item, [*path, ["k", index]]) for index, item in enumerate(obj)]
+    elif isinstance(obj, tuple):
+        found = [(item, [*path, ["k", index]]) for index, item in enumerate(tuple.__iter__(obj))]
     elif depth == 0 and is_answer(obj):
         headers = vars(obj)["headers"]
         found = [(headers[key], [*path, ["a", "headers"], ["k", key]]) for key in list(headers)]

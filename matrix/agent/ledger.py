@@ -34,6 +34,7 @@ class Ledger:
         self.boundaries: List[Token] = []
         self.test = ""
         self.loaded = 0  # the calls that were made before the first test
+        self.begun = 0  # and before this one
         self.seen: set[str] = set()
         self.made: List[int] = []  # calls from outside in this test
         self.last_calls: Dict[Tuple[int, Any], int] = {}
@@ -55,6 +56,7 @@ class Ledger:
         if test != self.test:
             if not self.test:
                 self.loaded = self.calls
+            self.begun = self.calls
             self.test = test
             self.last_calls.clear()
             self.small.clear()

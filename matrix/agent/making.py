@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import keyword
 import sys
@@ -105,6 +106,9 @@ def checked(found: Any, name: str) -> Any:
     if not usable(found):
         raise Unreplayable("%s is of another package" % name)
     return found
+
+
+STAND_INS: List[Any] = []  # modules of the caller's that hold only what annotations mention
 
 
 class Makers:
@@ -249,7 +253,24 @@ class Makers:
 
     def make_class(self, decoder: Decoder, value: Json) -> Any:
         """Return a class of the caller's."""
-        return self.once("class", value["$class"], lambda definition: self.new_class(decoder, definition))
+        is_new = ("class", value["$class"]) not in self.made
+        made = self.once("class", value["$class"], lambda definition: self.new_class(decoder, definition))
+        if is_new:
+            self.name(decoder, self.player.definitions["class", value["$class"]])
+        return made
+
+    def name(self, decoder: Decoder, definition: Json) -> None:
+        """Let what the annotations of a class mention be found in its module, which is not there."""
+        names, module = definition.get("names", {}), definition.get("module", "")
+        if not names or (module in sys.modules and sys.modules[module] not in STAND_INS):
+            return
+        if module not in sys.modules:
+            STAND_INS.append(types.ModuleType(module))
+            sys.modules[module] = STAND_INS[-1]
+        space = vars(sys.modules[module])
+        for name, value in names.items():
+            with contextlib.suppress(Stop):
+                space[name] = decoder.decode(value)
 
     def new_class(self, decoder: Decoder, definition: Json) -> Any:
         """Make a class from its definition."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import functools
+import re
+import sys
 import types
 import weakref
 from typing import Any, Dict, Iterator, List, Optional, Tuple
@@ -115,7 +117,9 @@ class Own:
                 made["metaclass"] = self.inside(type(obj), depth)
             made["bases"] = [self.inside(base, depth) for base in obj.__bases__]
             made["body"] = self.body(obj, depth)
-            self.define("class", number, **made)
+            mentioned = self.all(mentioned_by(obj), depth)
+            names = {name: value for name, value in mentioned.items() if not is_opaque(value)}
+            self.define("class", number, **made, **({"names": names} if names else {}))
         return {"$class": number}
 
     def body(self, obj: type, depth: int) -> Dict[str, Json]:
@@ -255,6 +259,14 @@ class Own:
                     {"mock": number, "name": c[0], "args": state(list(c[1])), "kwargs": state(dict(c[2]))} for c in new
                 ]
         return made
+
+
+def mentioned_by(kind: type) -> Dict[str, Any]:
+    """Return what the annotations of a class that are texts mention of its module, by name."""
+    space = vars(sys.modules.get(kind.__module__, types))
+    texts = [text for text in vars(kind).get("__annotations__", {}).values() if isinstance(text, str)]
+    names = {name for text in texts for name in re.findall(r"[^\W\d]\w*", text)}
+    return {name: space[name] for name in sorted(names) if name in space}
 
 
 def holding(obj: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 from . import probes
 from .ledger import Ledger
@@ -42,6 +42,7 @@ class Stubs:
                 if not token.inner:
                     inner = Token(definition, event, [])
                     inner.script = []
+                    self.surroundings.touched.begin(inner, values)
                     self.ledger.tokens[id(frame)] = inner
                     return
             above = above.f_back
@@ -49,6 +50,7 @@ class Stubs:
     def finish(self, token: Token, how: str, value: Any) -> None:
         """End a call of a stub."""
         self.pause(token)
+        self.surroundings.touched.end(token)
         token.event["outcome"] = self.snapshots.outcome(how, value, for_replay=True)
 
     def yields(self, token: Token, value: Any) -> None:
@@ -61,11 +63,14 @@ class Stubs:
     def resumes(self, token: Token, value: Any) -> None:
         """Note what was sent to a stub that was suspended."""
         self.surroundings.holds([])
+        self.surroundings.touched.refresh()
         self.handed(token, "sent", value)
 
     def pause(self, token: Token) -> None:
         """Note what a stub did since it began, or went on."""
-        self.surroundings.holds(token.script if token.script is not None else [])
+        script: List[Any] = token.script if token.script is not None else []
+        self.surroundings.touches(script)
+        self.surroundings.holds(script)
         if token.script:
             token.step["events"] = token.script
             token.script = []

@@ -8,6 +8,7 @@ from typing import Any, Dict, List
 from . import world
 from .ledger import Ledger
 from .services import Services
+from .touched import Touched
 from .underway import Token
 from .values import Json, canonical
 from .watch import Watch
@@ -25,6 +26,7 @@ class Surroundings:
         self.environ = dict(os.environ)
         self.cwd = os.getcwd()
         self.watch = Watch(ledger)
+        self.touched = Touched(ledger)
         self.services = Services(config.get("control", ""))
 
     def changes(self, sink: List[Json]) -> None:
@@ -47,9 +49,15 @@ class Surroundings:
             sink.append({"e": "cwd", "path": self.ledger.snapshots.argument(cwd)})
         for event in self.watch.changes():
             sink.append(event)  # noqa: PERF402 # making an event may put others before it
+        self.touches(sink)
         for name in self.services.changed():
             sink.append({"e": "service", "name": name, "state": self.state(name)})  # noqa: PERF401 # as above
         self.holds(sink)
+
+    def touches(self, sink: List[Json]) -> None:
+        """Note what functions of the caller's did to the objects that they were handed."""
+        for event in self.touched.changes():
+            sink.append(event)  # noqa: PERF402 # as above
 
     def holds(self, sink: List[Json]) -> None:
         """Note what the caller changed in the collections that keep who they are."""
@@ -87,6 +95,7 @@ class Surroundings:
             self.cwd = cwd
             effects["cwd"] = self.ledger.snapshots.argument(cwd)
         self.watch.refresh()
+        self.touched.refresh()
         self.holds([])  # what the subject did to them it will do again
         for name in self.services.changed():
             token.services[name] = self.state(name)

@@ -244,6 +244,8 @@ class Reporter:
             outcome = "xfailed" if outcome == "skipped" else "xpassed"
         elif outcome == "failed" and report.when != "call":
             outcome = "error"
+        if outcome == "passed" and self.outcomes.get(report.nodeid, ("", ""))[0] == "failed":
+            return  # a part of the test, which pytest counts for the whole only when it has shown it
         if report.when == "call" or outcome in ("error", "skipped", "xfailed"):
             self.outcomes[report.nodeid] = (outcome, "" if outcome == "passed" else last_line(report.longrepr))
 

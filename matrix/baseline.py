@@ -1,7 +1,7 @@
 """What two replays on the recorded release show: which fields are noise, and which calls cannot be replayed at all."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,11 @@ class Baseline:
     trace: str
     masks: Mapping[int, Sequence[str]] = field(default_factory=dict)
     unreplayable: Mapping[int, str] = field(default_factory=dict)
+    checks: Mapping[int, str] = field(default_factory=dict)  # of no call, and not so on the recorded release itself
+
+    def judge(self, trace: Trace) -> Judge:
+        """Return who judges the calls of the trace with what is known of it."""
+        return Judge(trace, self.masks, self.unreplayable, self.checks)
 
 
 def compare_runs(trace: Trace, first: Reports, *others: Reports) -> Baseline:
@@ -46,7 +51,19 @@ def compare_runs(trace: Trace, first: Reports, *others: Reports) -> Baseline:
             if made.verdict != OK:
                 reason = f"not the same on the recorded release itself: {made.verdict}: {made.detail}"
                 unreplayable.setdefault(call["id"], reason if made.verdict != "unreplayable" else made.detail)
-    return Baseline(trace.digest, dict(sorted(masks.items())), dict(sorted(unreplayable.items())))
+    checks = {number: reason for reports in (first, *others) for number, reason in untrue(reports)}
+    return Baseline(trace.digest, in_order(masks), in_order(unreplayable), in_order(checks))
+
+
+def in_order(table: dict[int, Any]) -> dict[int, Any]:
+    """Return a table by its numbers."""
+    return dict(sorted(table.items()))
+
+
+def untrue(reports: Reports) -> Iterator[tuple[int, str]]:
+    """Yield the checks about no call that do not hold on the recorded release itself, with what they found."""
+    for failed in reports.failed_checks.values():
+        yield from ((report["check"], report.get("detail", "")) for report in failed if not report["calls"])
 
 
 def add(masks: dict[int, list[str]], ident: int, made: Mapping[str, Any], found: Iterable[str]) -> None:
@@ -95,6 +112,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         "trace": baseline.trace,
         "masks": {str(ident): list(paths) for ident, paths in baseline.masks.items()},
         "unreplayable": {str(ident): reason for ident, reason in baseline.unreplayable.items()},
+        **({"checks": {str(number): reason for number, reason in baseline.checks.items()}} if baseline.checks else {}),
     }
     atomic_write(path, (json.dumps(table, indent=1) + "\n").encode())
 
@@ -115,6 +133,7 @@ def read_baseline(path: Path, trace: Trace) -> Baseline:
             str(table["trace"]),
             {int(ident): tuple(paths) for ident, paths in table["masks"].items()},
             {int(ident): str(reason) for ident, reason in table["unreplayable"].items()},
+            {int(number): str(reason) for number, reason in table.get("checks", {}).items()},
         )
     except FileNotFoundError:
         message = f"{path}: the trace has no baseline; make it with `caliper-matrix record`"

@@ -73,12 +73,14 @@ def sort_check(made: Reports, test: str, report: Report) -> None:
 class Judge:
     """Judges the calls of one trace, with what the baseline says of them.
 
-    ``unreplayable`` names the calls that are not ``ok`` on the recorded release itself, with the reason.
+    ``unreplayable`` names the calls that are not ``ok`` on the recorded release itself, with the reason, and ``checks``
+    what does not hold there of no call.
     """
 
     trace: Trace
     masks: Masks = field(default_factory=dict)
     unreplayable: Mapping[int, str] = field(default_factory=dict)
+    checks: Mapping[int, str] = field(default_factory=dict)
 
     def whole(self) -> frozenset[int]:
         """Return the calls whose results were looked at in a way that no check expresses."""
@@ -135,10 +137,11 @@ class Judge:
     def test(self, release: str, test: str, verdicts: Sequence[str], reports: Reports) -> TestRow:
         """Return whether a test works."""
         # What no longer holds of a call that does not replay on the recorded release itself says nothing.
-        checks = [c for c in reports.failed_checks.get(test, ()) if not self.unreplayable.keys() & set(c["calls"])]
+        failed = reports.failed_checks.get(test, ())
+        checks = [c for c in failed if not self.unreplayable.keys() & set(c["calls"]) and c["check"] not in self.checks]
         unloaded = any(reports.does_not_load(file) for file in gates(test))
         fails = unloaded or NO in verdicts or bool(reports.reads.get(test)) or bool(checks)
-        unknown = UNKNOWN in verdicts or test in reports.broken
+        unknown = UNKNOWN in verdicts or test in reports.broken or any(c["check"] in self.checks for c in failed)
         ungated = "fails" if fails else "unknown" if unknown else "works"
         gate = any(not report["optional"] for file in gates(test) for report in reports.imports.get(file, ()))
         return TestRow(test, self.trace.header["profile"], release, "fails" if gate else ungated, ungated)

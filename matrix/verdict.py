@@ -118,11 +118,24 @@ def effects(call: Event, report: Event, masks: Collection[str]) -> Judgement | N
     if found:
         places = ", ".join(path.removeprefix("effects/").replace("~1", "/") for path in found[:3])
         # What lies in a temporary file of the release's own, under a name by chance, is out of the caller's sight.
-        hidden = all("{random}" in path for path in found)
+        # And so is what an object in an argument keeps in itself: it counts where it is asked for.
+        hidden = all("{random}" in path or is_kept(path, {"effects": recorded}) for path in found)
         return Judgement(DIFFERS if hidden else CHANGED, f"effects differ: {places}")
     if [stub["stub"] for stub in call.get("stubs", [])] != list(report.get("stubs", [])):
         return Judgement(CHANGED, "calls the caller's functions differently")
     return None
+
+
+def is_kept(path: str, value: Json) -> bool:
+    """Say whether a path leads into the state of an object."""
+    for step in path.split("/"):
+        if isinstance(value, dict) and "$obj" in value and step == "state":
+            return True
+        if isinstance(value, list):
+            value = value[int(step)] if step.isdigit() and int(step) < len(value) else None
+        else:
+            value = value.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(value, dict) else None
+    return False
 
 
 def masked(path: str, masks: Collection[str]) -> bool:

@@ -120,6 +120,16 @@ def test_masks_of_effects() -> None:
     assert judge(WRITES, reported, ["effects/files/{tmp}~1a"]).verdict == "ok"
 
 
+def test_state_of_an_argument() -> None:
+    """What an object in a changed argument keeps in itself counts only where it is asked for."""
+    things = [{"$obj": "pkg:A", "state": {"x": 1}}]
+    changes = call(1, result=DATA, effects={"args": {"things": things}})
+    other = [{"$obj": "pkg:A", "state": {"x": 1, "y": 2}}]
+    assert judge(changes, report(DATA, effects={"args": {"things": other}})).verdict == "differs"
+    assert judge(changes, report(DATA, effects={"args": {"things": [*things, *other]}})).verdict == "changed"
+    assert judge(changes, report(DATA, effects={"args": {"things": [{"state": {"x": 2}}]}})).verdict == "changed"
+
+
 def test_masks_leave_the_outcome() -> None:
     """A call that raises is never masked."""
     assert judge(RECORDED, raised(ERROR), ["outcome/return", "outcome"]).verdict == "raised"

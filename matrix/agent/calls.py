@@ -343,8 +343,7 @@ class Callee:
     def defaults(self) -> Dict[str, Any]:
         """Return the default of each parameter that has one, where the function itself is known."""
         function: Any = getattr(self, "owner", None) or (self.target if self.matched else None)
-        while function is not None and getattr(function, "__code__", None) is not self.code:
-            function = getattr(function, "__func__", None) or getattr(function, "__wrapped__", None)
+        function = running(getattr(function, "fget", None) or function, self.code)
         if function is None:
             return {}
         positional = self.definition.positional

@@ -79,7 +79,7 @@ def events_of(source: callsite.Source, line: int, column: int, frame: types.Fram
         if builder.mentioned:
             yield {"e": "check", "calls": sorted(builder.mentioned), "whole": True, "why": str(error)}
         return
-    if builder.mentioned or builder.mocks:
+    if builder.mentioned or builder.mocks or builder.subject:
         yield {"e": "check", "calls": sorted(builder.mentioned), "tree": tree}
 
 
@@ -150,9 +150,11 @@ class Builder:
     def __init__(self, source: callsite.Source, frame: types.FrameType, recorder: Any) -> None:
         """Make one."""
         self.source, self.frame, self.recorder = source, frame, recorder
+        self.modules = recorder.modules
         self.locals = frame.f_locals
         self.mentioned: set[int] = set()
         self.mocks = False
+        self.subject = False  # does it read what a module of the subject's holds
 
     def value(self, obj: Any) -> Json:
         """Return the value of an object, and note the calls that it came from."""
@@ -176,6 +178,7 @@ class Builder:
             if "$ref" in value:
                 self.mentioned.add(value["$ref"])
             self.mocks = self.mocks or "$mock" in value
+            self.subject = self.subject or str(value.get("$symbol", "")).split(":")[0].split(".")[0] in self.modules
             for item in value.values():
                 self.mention(item)
 
@@ -253,6 +256,7 @@ class Builder:
                 and symbol.split(".")[0].split(":")[0] in self.recorder.modules
                 and not isinstance(found[0], types.ModuleType)
             ):
+                self.subject = True
                 return {"read": symbol}
             return self.value(found[0])
         if isinstance(node.value, ast.Name):

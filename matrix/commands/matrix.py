@@ -64,7 +64,7 @@ def judges(traces: list[Path]) -> list[Judge]:
     for path in traces:
         trace = read_trace(path)
         baseline: Baseline = read_baseline(masks_path(path), trace)
-        made.append(Judge(trace, baseline.masks, baseline.unreplayable))
+        made.append(baseline.judge(trace))
     return made
 
 

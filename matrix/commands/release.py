@@ -195,7 +195,7 @@ def _verdicts(plan: staleness.Plan, result: Run) -> str:
     """Return what does not work, a line a function, and the counts, for each trace."""
     from matrix.baseline import Baseline, masks_path, read_baseline  # noqa: PLC0415 # not needed for the map
     from matrix.commands.replay import as_text  # noqa: PLC0415
-    from matrix.judging import Judge, sort_reports  # noqa: PLC0415
+    from matrix.judging import sort_reports  # noqa: PLC0415
     from matrix.trace import read_trace  # noqa: PLC0415
 
     parts = []
@@ -204,6 +204,6 @@ def _verdicts(plan: staleness.Plan, result: Run) -> str:
         masks = masks_path(path)
         baseline = read_baseline(masks, trace) if masks.exists() else Baseline(trace.digest)
         reports = sort_reports(result.profiles[trace.header["profile"]]["reports"])
-        calls, tests = Judge(trace, baseline.masks, baseline.unreplayable).rows(result.release, reports)
+        calls, tests = baseline.judge(trace).rows(result.release, reports)
         parts.append(f"{trace.header['profile']}:\n{as_text(calls, tests)}")
     return "\n".join(parts)

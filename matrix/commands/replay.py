@@ -10,7 +10,7 @@ from matrix import cli
 from matrix.baseline import Baseline, masks_path, read_baseline
 from matrix.commands.which_registry import add_registry_option, on_registry
 from matrix.files import atomic_write
-from matrix.judging import Judge, sort_reports
+from matrix.judging import sort_reports
 from matrix.replaying import replay_trace
 from matrix.rows import VERDICTS, CallRow, TestRow
 from matrix.subject import FOLDER, Subject, load_subject
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         atomic_write(options.out, json.dumps(facts, sort_keys=True).encode())
     path = masks_path(options.trace)
     baseline = read_baseline(path, trace) if path.exists() else Baseline(trace.digest)
-    calls, tests = Judge(trace, baseline.masks, baseline.unreplayable).rows(release, sort_reports(replay.reports))
+    calls, tests = baseline.judge(trace).rows(release, sort_reports(replay.reports))
     print(as_json(calls, tests) if options.json else as_text(calls, tests))
     return cli.FINE
 

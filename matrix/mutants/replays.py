@@ -43,7 +43,7 @@ class Replays:
             if trace.header["profile"] not in profiles:
                 continue
             known = read_baseline(masks_path(path), trace)
-            traces.append((path, trace, Judge(trace, known.masks, known.unreplayable)))
+            traces.append((path, trace, known.judge(trace)))
         return Replays(stage, traces, there.python.absolute(), also.absolute() if also else None)
 
     def inputs(self) -> str:

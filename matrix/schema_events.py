@@ -8,6 +8,7 @@ from typing import Any
 
 from matrix.agent import chance, evaluate
 from matrix.agent.checks import CLOCKS, FUNCTIONS, METHODS, MOCK_CHECKS, PATH_FUNCTIONS
+from matrix.agent.copying import COPIES
 from matrix.schema_values import (
     ARGUMENTS,
     LAST_LINE,
@@ -282,6 +283,18 @@ class Line(Values):
         one_of("the clock", line["of"], CLOCKS)
         self.taken.add(ident("a clock", line["id"]))
 
+    def copy(self, line: Json) -> None:
+        """Check a copy: of what a call gave, and of nothing else; what is unpickled was pickled by an event before."""
+        fields("a copy", line, {"e": str, "id": int, "how": str, "of": dict})
+        one_of("how a copy is made", line["how"], COPIES)
+        number = ident("the number of a copy", line["id"])
+        if "$ref" not in line["of"]:
+            refuse("a copy of what no call gave")
+        self.argument(line["of"])
+        if line["of"]["$ref"] >= number:
+            refuse(f"the copy {number} is of what comes later")
+        self.made.append((number, self.nested))
+
     def compared(self, line: Json) -> None:
         """Check a check."""
         fields("a check", line, {"e": str, "calls": list}, {"tree": dict, "whole": bool, "why": str})
@@ -437,6 +450,7 @@ NESTED: dict[str, EventCheck] = {
     "read": Line.read,
     "check": Line.compared,
     "clock": Line.clock,
+    "copy": Line.copy,
     "files": Line.files,
     "env": Line.env,
     "cwd": Line.cwd,

@@ -16,7 +16,7 @@ from matrix.mutants import scores
 from matrix.mutants.operators import OPERATORS
 from matrix.mutants.replays import Replays
 from matrix.mutants.running import Kept, Laboratory, Package, Trial, find_package, measure
-from matrix.mutants.selection import Key, Unchanged, function_around
+from matrix.mutants.selection import Key, Unchanged, Where, where_felt
 from matrix.mutants.sites import Site, choose, compiles, find_sites, mutate
 from matrix.recording import record_subject
 from matrix.suite.stage import Stage
@@ -169,7 +169,7 @@ def test_a_changed_package_leaves_the_installed_one_alone(tmp_path: Path) -> Non
         (tmp_path / name).write_text(text)
     package = Package.of(tmp_path, ["demo"])
     assert package.files == ("demo/__init__.py", "demo/data.txt")
-    with package.changed("demo/__init__.py", "A = 2\n") as folder:
+    with package.copied("demo/__init__.py", "A = 2\n") as folder:
         assert (folder / "demo" / "__init__.py").read_text() == "A = 2\n"
         assert (folder / "demo" / "data.txt").samefile(tmp_path / "demo" / "data.txt")
     assert not folder.exists()
@@ -211,9 +211,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 DATA, NAMES = "demo/tests/test_half.py::test_half", "demo/__init__.py"
 
 
-def starts_of(baseline: measured.Baseline) -> set[tuple[str, int]]:
-    """Return all functions that were executed."""
-    return {start for starts in baseline.suite.entered.values() for start in starts}
+def for_all(baseline: measured.Baseline) -> Unchanged:
+    """Return what would be measured if what tests share executed all that is executed."""
+    entered = frozenset(start for starts in baseline.suite.entered.values() for start in starts)
+    shared = ("", "loud")
+    return replace(baseline.suite, entered={shared: entered}, lines={shared: baseline.suite.reached()})
 
 
 def test_mutants_are_judged_by_the_suite_and_the_replay(demo: Stage, tmp_path: Path) -> None:
@@ -223,7 +225,7 @@ def test_mutants_are_judged_by_the_suite_and_the_replay(demo: Stage, tmp_path: P
     assert len(baseline.passing) == 6
     sources = package.sources("demo/tests")
     assert list(sources) == [NAMES]
-    chosen = choose(sources, baseline.reached, 12, 1)
+    chosen = choose(sources, baseline.suite.reached(), 12, 1)
     assert "unused" not in {site.function for site in chosen}
 
     def replay(overlay: Path, tests: Collection[Key]) -> Mapping[Key, str]:
@@ -246,9 +248,7 @@ def test_mutants_are_judged_by_the_suite_and_the_replay(demo: Stage, tmp_path: P
     assert found["false_works"]["numerator"] == failing > 0
     assert found["false_fails"]["numerator"] == found["detected"]["numerator"] == 0
     assert laboratory.try_all(chosen, 1, lambda *_: None) == trials
-    everything = replace(
-        baseline, suite=replace(baseline.suite, entered={("", "loud"): frozenset(starts_of(baseline))})
-    )
+    everything = replace(baseline, suite=for_all(baseline))
     kept = Kept(tmp_path / "all", ""), Kept(tmp_path / "all", "replay")
     whole = Laboratory(demo, package, everything, *kept, replay, works).try_all(chosen, 2, lambda *_: None)
     assert [trial.truth for trial in whole] == [trial.truth for trial in trials]
@@ -271,9 +271,9 @@ def test_replays_judge_a_package_in_a_folder(demo: Stage, tmp_path: Path) -> Non
     source = package.sources("demo/tests")[NAMES]
     unchanged = replays.unchanged(package.site)
     assert set(unchanged.outcomes.values()) == {"works"}
-    with package.changed(NAMES, source) as overlay:
+    with package.copied(NAMES, source) as overlay:
         assert replays.judge(overlay, unchanged.outcomes) == unchanged.outcomes
-    with package.changed(NAMES, source.replace("raise ValueError", "raise KeyError")) as overlay:
+    with package.copied(NAMES, source.replace("raise ValueError", "raise KeyError")) as overlay:
         found = replays.judge(overlay, unchanged.outcomes)
         assert replays.judge(overlay, list(unchanged.outcomes)[:1]).keys() == set(list(unchanged.outcomes)[:1])
     assert {test for (test, _), verdict in found.items() if verdict == "fails"} == {
@@ -300,32 +300,81 @@ class Kind:
 
 
 @pytest.mark.parametrize(
-    ("constant", "start"),
-    [(3, None), (4, None), (5, ("a.py", 6)), (6, ("a.py", 4)), (7, None), (8, ("a.py", 13))],
+    ("constant", "where"),
+    [
+        (3, None),
+        (4, None),
+        (5, Where("a.py", 6, range(7, 8))),
+        (6, Where("a.py", 4, range(8, 9))),
+        (7, None),
+        (8, Where("a.py", 13, range(14, 15))),
+    ],
 )
-def test_a_change_is_in_the_innermost_body(constant: int, start: tuple[str, int] | None) -> None:
+def test_a_change_is_in_the_innermost_body(constant: int, where: Where | None) -> None:
     """A change in a body belongs to that function, from its first decorator on; any other to all that is imported."""
     sites = [site for site in find_sites("a.py", SOURCE, ALL) if site.operator == "changed-constant"]
     (site,) = (site for site in sites if site.change == f"{constant} -> {constant + 1}")
-    assert function_around(SOURCE, site) == start
+    assert where_felt(SOURCE, site) == where
 
 
-def test_a_definition_matters_to_all() -> None:
-    """Renaming a parameter or taking a definition away may matter to tests that never call it."""
-    sites = [site for site in find_sites("a.py", SOURCE, ALL) if "parameter" in site.operator or "drop" in site.change]
-    assert sites
-    assert {function_around(SOURCE, site) for site in sites if site.line in (5, 13)} == {None}
+def test_a_definition_that_is_gone_matters_to_all() -> None:
+    """Who never calls it may look for it, or use what is in its place; parameters matter to who calls or looks."""
+    sites = {site.operator: site for site in find_sites("a.py", SOURCE, ALL) if site.line in (4, 5)}
+    assert where_felt(SOURCE, sites["removed-definition"]) is None
+    assert where_felt(SOURCE, sites["removed-decorator"]) is None
+    assert where_felt(SOURCE, sites["renamed-parameter"]) == Where("a.py", 4)
+
+
+STATEMENTS = """
+def outer(a):
+    if (a == 1
+            and a):
+        b = f(1,
+              a)
+    for c in g(a):
+        yield c
+    try:
+        h()
+    except KeyError:
+        a += 1
+    return (lambda: a + 7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("operator", "line", "lines"),
+    [
+        ("negated-condition", 3, range(3, 5)),
+        ("swapped-arguments", 5, range(5, 7)),
+        ("changed-constant", 5, range(5, 7)),
+        ("dropped-statement", 5, None),
+        ("dropped-statement", 8, None),
+        ("dropped-statement", 10, range(10, 11)),
+        ("other-handler", 11, range(11, 12)),
+        ("swapped-operator", 12, range(12, 13)),
+        ("changed-constant", 13, range(13, 14)),
+    ],
+)
+def test_a_change_is_felt_where_its_statement_is_executed(operator: str, line: int, lines: range | None) -> None:
+    """A compound statement counts by its head; what makes another function of the whole counts for all of it."""
+    sites = find_sites("a.py", STATEMENTS, ALL)
+    site = next(site for site in sites if (site.operator, site.line) == (operator, line))
+    assert where_felt(STATEMENTS, site) == Where("a.py", 2, lines)
 
 
 def test_tests_that_a_change_matters_to() -> None:
-    """These are the tests that execute the function; all of a profile, if what they share does."""
+    """These are the tests that execute the function, or the lines; all of a profile, if what they share does."""
     keys = [("one", "p"), ("two", "p"), ("one", "q")]
     start = ("a.py", 4)
     entered = {("one", "p"): frozenset([start]), ("", "q"): frozenset([start]), ("two", "p"): frozenset([("a.py", 5)])}
-    unchanged = Unchanged(dict.fromkeys(keys, "passed"), entered)
-    assert unchanged.affected(start) == {("one", "p"), ("one", "q")}
+    lines = {("two", "p"): {"a.py": frozenset([7, 8])}, ("", "q"): {"b.py": frozenset([7])}}
+    unchanged = Unchanged(dict.fromkeys(keys, "passed"), entered, lines)
+    assert unchanged.affected(Where(*start)) == {("one", "p"), ("one", "q")}
     assert unchanged.affected(None) == set(keys)
-    assert unchanged.affected(("b.py", 1)) == set()
+    assert unchanged.affected(Where("b.py", 1)) == set()
+    assert unchanged.affected(Where("a.py", 4, range(8, 10))) == {("two", "p")}
+    assert unchanged.affected(Where("b.py", 4, range(7, 8))) == {("one", "q")}
+    assert unchanged.reached() == {"a.py": {7, 8}, "b.py": {7}}
 
 
 def trial(name: str, truth: str, replayed: str) -> Trial:

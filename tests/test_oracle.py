@@ -17,7 +17,7 @@ PLAIN = {
     "describe_number": 1,
     "factorial": 4,
     "fail": 2,
-    "gather": 2,
+    "gather": 3,
     "home": 1,
     "keyword_only": 1,
     "make_adder": 1,

@@ -166,6 +166,14 @@ def test_call_under_way() -> None:
     assert problem(stub(1), call(3, {"$ref": 2}), call(1, {"$stub": 1}, stubs=[inner])) == ""
 
 
+def test_a_copy_can_be_named() -> None:
+    """A copy has a number of its own, that later events name as they do a call's."""
+    pickled = {"e": "copy", "id": 2, "how": "pickle", "of": {"$ref": 1}}
+    again = {"e": "copy", "id": 3, "how": "unpickle", "of": {"$ref": 2}}
+    assert problem(call(1), pickled, again, call(4, {"$ref": 3})) == ""
+    assert problem(call(1), again) == "3: a reference to call 2, which is not in the trace"
+
+
 def test_lost_by_the_recorder() -> None:
     """After a trouble of the recorder's, what it lost may be missing."""
     trouble = {"e": "trouble", "what": "ValueError: no", "where": "values.py:1"}
@@ -329,6 +337,9 @@ def test_definitions() -> None:
         (check({"get": {"v": 1}}), "a get must have one of a, k and s"),
         (check({"clock": 7}), "the reading 7 of the clock, which was not taken"),
         (check({"clock": "now"}), "a clock in a comparison: 'clock' is of the wrong type"),
+        ({"e": "copy", "id": 2, "how": "steal", "of": {"$ref": 1}}, "how a copy is made is not known: 'steal'"),
+        ({"e": "copy", "id": 2, "how": "unpickle", "of": {"$bytes": ""}}, "a copy of what no call gave"),
+        ({"e": "copy", "id": 2, "how": "copy", "of": {"$ref": 2}}, "the copy 2 is of what comes later"),
         ({"e": "clock", "id": 1, "of": "time.sleep"}, "the clock is not known: 'time.sleep'"),
         (check({"lambda": 1}), "the comparison {'lambda': 1} is not known"),
         (check({"read": "os:environ"}), "a read in a comparison is not the subject's: 'os:environ'"),

@@ -231,7 +231,7 @@ def test_the_path_holds_nothing_of_ours(run: Run) -> None:
 
 
 def test_executed_lines_are_reported(run: Run, tmp_path: Path) -> None:
-    """Lines that run at import, in functions and in threads are there, others are not, and no other file's."""
+    """Lines that run at import, in functions and in threads are there, test by test; no others, of no other file."""
     package(tmp_path, "def a(x):\n    if x:\n        return 1\n    return 2\n\ndef b():\n    return 3\n")
     source = """
         import threading, package
@@ -240,11 +240,28 @@ def test_executed_lines_are_reported(run: Run, tmp_path: Path) -> None:
             thread.start()
             thread.join()
             package.a(0)
+        def test_b():
+            assert package.b.__code__.co_argcount == 0
     """
     folder = str(tmp_path / "packages")
     answer = run({"test_a.py": source}, reach=[folder])
-    assert {Path(file).name: set(lines) for file, lines in answer.reached.items()} == {"package.py": {1, 2, 4, 6, 7}}
+    names = {test: test.rpartition("::")[2] for test in ("", *answer.outcomes)}
+    reached = {names[test]: {Path(file).name: lines for file, lines in answer.reached[test].items()} for test in
+               answer.reached}  # fmt: skip
+    assert reached == {"": {"package.py": (1, 6)}, "test_a": {"package.py": (2, 4, 7)}}
     assert "package" in answer.modules
+    entered = {names[test]: [line for _, line in starts] for test, starts in answer.entered.items()}
+    assert entered == {"": [1], "test_a": [1, 6], "test_b": [6]}
+
+
+def test_what_pytest_stands_on_is_imported_anew_from_an_overlay(run: Run, tmp_path: Path) -> None:
+    """A fault in a module that pytest needs is seen by the tests alone: pytest keeps the one that it has."""
+    (tmp_path / "overlay" / "iniconfig").mkdir(parents=True)
+    (tmp_path / "overlay" / "iniconfig" / "__init__.py").write_text("PLANTED = 1\n")
+    files = {"test_a.py": "import iniconfig\ndef test_a(): assert iniconfig.PLANTED\n", "pytest.ini": "[pytest]\n"}
+    planted = {"overlay": str(tmp_path / "overlay"), "subject": ["iniconfig"]}
+    assert outcomes(run(files, **planted)) == {"test_a": "passed"}
+    assert outcomes(run(files)) == {"test_a": "failed"}
 
 
 def test_modules_are_imported_beforehand(tmp_path: Path, bytecode: Path) -> None:

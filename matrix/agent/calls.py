@@ -294,7 +294,9 @@ class Callee:
         if not definition.positional:
             rest = rest[self.dropped :]
         keywords = dict(self.values.get(definition.kwarg or "", {}))
-        forms = Forms(self.site, self.given_receiver()) if direct and self.is_spelled() else Forms(None)
+        forms = Forms()
+        if direct and self.is_spelled():
+            forms = Forms(self.site, self.outer, self.given_receiver())
         made: List[Json] = []
         defaults = self.defaults()
         for index, name in enumerate(names):
@@ -358,10 +360,18 @@ class Callee:
 class Forms:
     """In what form each argument was given."""
 
-    def __init__(self, site: Optional[callsite.Site], before: int = 0) -> None:
-        """Read them off the caller's spelling, ``before`` being the receiver's; without one they are unknown."""
-        self.positional = None if site is None or site.positional is None else site.positional - before
-        self.keywords = site.keywords if site else None
+    def __init__(self, site: Optional[callsite.Site] = None, frame: Any = None, before: int = 0) -> None:
+        """Read them off the caller's spelling in ``frame``, ``before`` being the receiver's; else they are unknown."""
+        self.positional: Optional[int] = None
+        self.keywords: Optional[Tuple[str, ...]] = None
+        if site is None:
+            return
+        rest = [spread(node, frame, (list, tuple)) for node in site.rest]
+        if site.positional is not None and all(held is not None for held in rest):
+            self.positional = site.positional + sum(map(len, rest)) - before
+        names = [spread(node, frame, (dict,)) for node in site.spread]
+        if site.keywords is not None and all(held is not None for held in names):
+            self.keywords = (*site.keywords, *(name for held in names for name in held))
 
     def of(self, name: str, index: Optional[int]) -> str:
         """Return the form of the parameter ``name`` at ``index`` (None: keyword-only)."""
@@ -372,6 +382,13 @@ class Forms:
         if self.positional is None or self.keywords is None:
             return "unknown"
         return "defaulted"
+
+
+def spread(node: ast.expr, frame: Any, kinds: Tuple[type, ...]) -> Any:
+    """Return the collection that stands behind a star in a call; None where it is not certain which."""
+    chain = callsite.chain_of(node)
+    held = resolve(chain, frame) if chain is not None and len(chain) == 1 else None
+    return held if type(held) in kinds else None
 
 
 def unmangled(name: str) -> str:

@@ -105,13 +105,18 @@ def position_of(node: Any) -> Position:
 class Site:
     """One place of a caller's source from which a call was made."""
 
-    __slots__ = ("awaits", "chain", "expected", "keywords", "later", "name", "node", "positional", "source", "usage")
+    __slots__ = (
+        "awaits", "chain", "expected", "keywords", "later", "name", "node", "positional", "rest", "source", "spread",
+        "usage",
+    )  # fmt: skip
 
     def __init__(self, source: Source, node: Optional[ast.AST]) -> None:
         """Read off ``node`` how the call is spelled."""
         self.source, self.node = source, node
-        self.positional: Optional[int] = None
+        self.positional: Optional[int] = None  # how many there are, and which keywords, beside what is starred
         self.keywords: Optional[Tuple[str, ...]] = None
+        self.rest: List[ast.expr] = []
+        self.spread: List[ast.expr] = []
         self.name = ""
         self.chain: Optional[Tuple[str, ...]] = None
         self.usage = "whole"
@@ -126,10 +131,10 @@ class Site:
         self.chain = chain_of(function)
         self.name = function.attr if isinstance(function, ast.Attribute) else (self.chain or ("",))[-1]
         if isinstance(node, ast.Call):
-            if not any(isinstance(argument, ast.Starred) for argument in node.args):
-                self.positional = len(node.args)
-            if all(keyword.arg for keyword in node.keywords):
-                self.keywords = tuple(keyword.arg or "" for keyword in node.keywords)
+            self.rest = [argument.value for argument in node.args if isinstance(argument, ast.Starred)]
+            self.spread = [keyword.value for keyword in node.keywords if keyword.arg is None]
+            self.positional = len(node.args) - len(self.rest)
+            self.keywords = tuple(keyword.arg for keyword in node.keywords if keyword.arg is not None)
         self.usage = usage_of(source, node)
 
     def read_later(self) -> Set[str]:

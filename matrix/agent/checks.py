@@ -17,7 +17,7 @@ import types
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import callsite, uses
-from .values import STD_BY_TYPE, Json, resolves, symbol_of
+from .values import HELD, STD_BY_TYPE, Json, resolves, symbol_of
 
 COMPARISONS = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
@@ -79,7 +79,7 @@ def events_of(source: callsite.Source, line: int, column: int, frame: types.Fram
         if builder.mentioned:
             yield {"e": "check", "calls": sorted(builder.mentioned), "whole": True, "why": str(error)}
         return
-    if builder.mentioned or builder.mocks or builder.subject:
+    if builder.mentioned or builder.seen or builder.subject:
         yield {"e": "check", "calls": sorted(builder.mentioned), "tree": tree}
 
 
@@ -153,7 +153,7 @@ class Builder:
         self.modules = recorder.modules
         self.locals = frame.f_locals
         self.mentioned: set[int] = set()
-        self.mocks = False
+        self.seen = False  # whether there is something of the caller's that calls tell of what they do
         self.subject = False  # does it read what a module of the subject's holds
 
     def value(self, obj: Any) -> Json:
@@ -165,6 +165,8 @@ class Builder:
             return {"clock": number}
         made = self.recorder.snapshots.argument(obj)
         self.mention(made)
+        # A collection one of whose methods was handed over: what is in it came from there.
+        self.seen = self.seen or (type(obj) in HELD and "$inst" in made)
         return {"v": made}
 
     def mention(self, value: Json) -> None:
@@ -177,7 +179,7 @@ class Builder:
                 raise Inexpressible(value["$opaque"])
             if "$ref" in value:
                 self.mentioned.add(value["$ref"])
-            self.mocks = self.mocks or "$mock" in value
+            self.seen = self.seen or "$mock" in value
             self.subject = self.subject or str(value.get("$symbol", "")).split(":")[0].split(".")[0] in self.modules
             for item in value.values():
                 self.mention(item)

@@ -67,6 +67,9 @@ class Trace:
         """Note calls, imports and what stubs answered."""
         if event["e"] == "import":
             self.imports.add(event["module"])
+        if event["e"] == "copy":
+            self.calls[event["id"]] = {"function": "a copy", **event}
+            self.homes[event["id"]] = test
         if event["e"] == "call":
             self.calls[event["id"]] = event
             self.homes[event["id"]] = test

@@ -36,6 +36,8 @@ def start(path: str) -> Any:
             probes.THROUGH: recorder.through,
             probes.TEXT: generated.texts(recorder.definitions),
             probes.DID: recorder.did,
+            probes.GIVEN: recorder.given,
+            probes.COPIED: recorder.copied,
         }
     )
     sys.meta_path.insert(0, probes.Finder(recorder.whose.wants, recorder.definitions.compile, recorder.imported))

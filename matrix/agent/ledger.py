@@ -39,6 +39,7 @@ class Ledger:
         self.made: List[int] = []  # calls from outside in this test
         self.last_calls: Dict[Tuple[int, Any], int] = {}
         self.small: Dict[int, Any] = {}  # what calls of this test gave that has no identity of its own
+        self.pickles: Dict[int, Tuple[bytes, int]] = {}  # by who they are, with the number of the copy
         self.times: Dict[Tuple[int, ...], int] = {}  # how often this test made a call at a place, and the way to it
 
     def trouble(self, error: BaseException) -> None:
@@ -60,6 +61,7 @@ class Ledger:
             self.test = test
             self.last_calls.clear()
             self.small.clear()
+            self.pickles.clear()
             self.times.clear()
             self.made.clear()
             self.known.forget()

@@ -11,7 +11,7 @@ import weakref
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import calls
-from .values import Json, canonical
+from .values import HELD, Json, canonical
 
 # What Python itself puts into the namespace of a class.
 SKIPPED = {
@@ -20,8 +20,6 @@ SKIPPED = {
 }  # fmt: skip
 # What a class may be an object of besides, by what its constructor takes.
 BASES = (BaseException, dict, list, set, frozenset, str, bytes, int, float, tuple)
-# Collections that keep who they are where a method of theirs is handed over.
-HELD = (list, dict, set)
 # What Python sets in every module.
 OF_MODULES = {"__name__", "__doc__", "__package__", "__loader__", "__spec__", "__file__", "__cached__", "__builtins__"}
 

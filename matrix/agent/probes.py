@@ -18,6 +18,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 FunctionNode = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 ENTER, LEAVE, RAISED, YIELD, RESUME, DID = "@enter", "@leave", "@raised", "@yield", "@resume", "@did"
 CAUGHT, THROUGH, TEXT = "@caught", "@through", "@text"
+GIVEN, COPIED = "@given", "@copied"
+COPYING = {"copy", "deepcopy", "dumps", "loads"}  # functions that may copy what they are given
 
 
 class Definition:
@@ -124,10 +126,12 @@ class Rewriter(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Let text that the subject makes functions of get probes as well."""
+        """Let text that the subject makes functions of get probes as well; tell what a suite may copy."""
         self.generic_visit(node)
+        if self.suite:
+            return copying(node)
         name = node.func.id if isinstance(node.func, ast.Name) else ""
-        if not self.suite and name in ("compile", "exec") and node.args and not isinstance(node.args[0], ast.Starred):
+        if name in ("compile", "exec") and node.args and not isinstance(node.args[0], ast.Starred):
             text = probe(TEXT, ast.Name(name, ast.Load()), node.args[0], ast.Constant(self.module))
             node.args[0] = place(text, node.args[0])
         return node
@@ -209,6 +213,19 @@ def probe(name: str, *arguments: ast.expr, reverse: bool = False) -> ast.Call:
     if reverse:
         name, arguments = name + "2", tuple(reversed(arguments))
     return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
+
+
+def copying(node: ast.Call) -> ast.AST:
+    """Return a call with probes around it and its one argument, where its name is that of a function that copies."""
+    names = ast.unparse(node.func) if isinstance(node.func, (ast.Name, ast.Attribute)) else ""
+    copies = names.rpartition(".")[2] in COPYING and all(part.isidentifier() for part in names.split("."))
+    if not copies or len(node.args) != 1 or node.keywords or isinstance(node.args[0], ast.Starred):
+        return node
+    place_of: Any = (node.lineno, node.end_lineno or 0, node.col_offset, node.end_col_offset or 0)
+    position = ast.Constant(place_of)
+    node.args[0] = place(probe(GIVEN, position, ast.Constant(names), node.args[0]), node.args[0])
+    made: ast.AST = place(probe(COPIED, position, node), node)
+    return made
 
 
 def place(node: Any, like: Any, end: bool = False) -> Any:

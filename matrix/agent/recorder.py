@@ -14,6 +14,7 @@ from typing import Any, Dict, Tuple
 
 from . import callsite, checks, probes
 from .boundary import Boundary
+from .copies import Copies
 from .definitions import Definitions
 from .delegate import Delegate, hide
 from .inner import Inner
@@ -37,6 +38,7 @@ class Recorder:
         self.stubs = Stubs(self.ledger, self.surroundings)
         self.inner = Inner(self.ledger, self.surroundings)
         self.boundary = Boundary(self.ledger, self.definitions, self.surroundings)
+        self.copies = Copies(self.ledger, self.surroundings, self.boundary)
         self.steps = Steps(self.ledger, self.boundary, self.inner, self.stubs)
         self.tokens = self.ledger.tokens
         self.lock = threading.RLock()
@@ -148,6 +150,23 @@ class Recorder:
             self.guarded(self.look, get_frame(1), filename, line, column)
         except RecursionError:
             self.lost = True
+
+    def given(self, position: callsite.Position, name: str, value: Any) -> Any:
+        """Note what a function of the caller's choice is given, and return it: it may be one that copies."""
+        try:
+            self.guarded(self.copies.begin, get_frame(1), position, name, value)
+        except RecursionError:
+            self.lost = True
+        return value
+
+    def copied(self, position: callsite.Position, value: Any) -> Any:
+        """Note what such a function made of it, and return that."""
+        if self.copies.begun:
+            try:
+                self.guarded(self.copies.end, get_frame(1), position, value)
+            except RecursionError:
+                self.lost = True
+        return value
 
     def guarded(self, step: Any, *arguments: Any) -> None:
         """Take a step of our own; none of it may reach the program, or be recorded in turn."""

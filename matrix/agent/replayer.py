@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Set, Tuple
 
 from . import making, world
 from .caller import Caller
+from .copying import COPIES
 from .evaluate import evaluate, function_named
 from .held import remember
 from .making import Absent, Blocked, Broken, Makers, Missing, Stop, Unreplayable, first_line
 from .outcomes import Outcomes
 from .playback import Playback
-from .results import Results
+from .results import Result, Results
 from .setting import Setting
 from .values import BadValue, Decoder, Json, Templates
 
@@ -41,6 +42,7 @@ class Replayer:
         self.files = files
         self.services: List[str] = job.get("services", [])
         self.clocks: Dict[int, float] = {}
+        self.pickled: Set[int] = set()  # copies whose bytes were made here: nothing else is unpickled
         self.quiet = False  # while what another test did is done again
         self.playback = Playback(self)
         self.outcomes = Outcomes(self)
@@ -73,6 +75,24 @@ class Replayer:
     def on_clock(self, event: Dict[str, Any]) -> None:
         """Read the clock, as the caller did."""
         self.clocks[event["id"]] = function_named(event["of"])()
+
+    def on_copy(self, event: Dict[str, Any]) -> None:
+        """Copy what an earlier call gave, as the caller did."""
+        of = event["of"]
+        held = self.results.held[event["id"]] = Result(failed="blocked")
+        try:
+            if event["how"] == "unpickle" and of["$ref"] not in self.pickled:
+                return
+            held.value = COPIES[event["how"]](self.decode(of))
+            if event["how"] == "pickle":
+                self.pickled.add(event["id"])
+        except Stop:
+            return
+        except Exception as error:
+            held.failed = "raised"
+            detail = "%s: %s" % (type(error).__name__, first_line(error))
+            calls = [of["$ref"]] if of["$ref"] in self.trace.calls else []
+            self.report({"check": event.get("n"), "calls": calls, "held": False, "detail": detail})
 
     def on_check(self, event: Dict[str, Any]) -> None:
         """Compare again what the caller compared."""

@@ -13,8 +13,8 @@ from . import calls, probes
 from .contents import held
 from .inline import Inline, opened
 from .known import Known, Path, is_answer
-from .own import HELD, Own
-from .values import Encoder, Json, canonical, find_symbol, is_dotted, plain_of, resolves, sha256, symbol_of
+from .own import Own
+from .values import HELD, Encoder, Json, canonical, find_symbol, is_dotted, plain_of, resolves, sha256, symbol_of
 
 # The state of an object that is not ours is stored this deep: enough to compare it, not to rebuild it.
 STATE_DEPTH = 4

@@ -225,6 +225,9 @@ DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType)
 # Values that nothing can stand inside: they do not count for the distance of a ``$cycle``.
 LEAVES = ("$tmpl", "$text", "$blob", "$bytes", "$float", "$cycle")
 
+# Collections that keep who they are where a method of theirs is handed over.
+HELD = (list, dict, set)
+
 Hook = Callable[["Encoder", Any, int], Optional[Json]]
 
 

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     replays = Replays.of(stage, options.trace or traces_of(subject), profiles)
     package = find_package(stage)
     baseline = measure(stage, package, profiles)
-    sites = choose(package.sources(subject.suite), baseline.reached, options.number, options.seed)
+    sites = choose(package.sources(subject.suite), baseline.suite.reached(), options.number, options.seed)
     laboratory = Laboratory(
         stage,
         package,

@@ -1,13 +1,13 @@
 """The replay of the traces on a package that lies in a folder."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from matrix import environment
 from matrix.baseline import masks_path, read_baseline
 from matrix.judging import Judge, sort_reports
-from matrix.mutants.running import relative
+from matrix.mutants.running import by_file, starts
 from matrix.mutants.selection import Key, Start, Unchanged
 from matrix.replaying import ReplayError, Report, replay_trace
 from matrix.scoring import UNKNOWN
@@ -64,6 +64,7 @@ class Replays:
         """Replay tests (all, where none are named); if the agent ends early nothing is known of them."""
         verdicts: dict[Key, str] = {}
         entered: dict[Key, frozenset[Start]] = {}
+        lines: dict[Key, dict[str, frozenset[int]]] = {}
         for path, trace, judge in self.traces:
             profile = trace.header["profile"]
             chosen = [test for test in judge.tests() if tests is None or (test, profile) in tests]
@@ -79,7 +80,7 @@ class Replays:
                     also=self.also,
                     overlay=overlay,
                     inner=False,
-                    tests=chosen,
+                    tests=[*chosen, ""],  # what a file does at its top decides whether its tests load
                     reach=reach,
                 )
             except ReplayError:
@@ -88,16 +89,19 @@ class Replays:
             _, rows = judge.rows(self.stage.recorded, sort_reports(replay.reports))
             verdicts |= {(row.test, profile): row.gated for row in rows if row.test in set(chosen)}
             if reach:
-                entered |= {(test, profile): starts for test, starts in functions(replay.reports, reach).items()}
-        return Unchanged(verdicts, entered)
+                for test, found in reached(replay.reports):  # of imports and tops of files as one
+                    key = (test, profile)
+                    entered[key] = entered.get(key, frozenset()) | starts(found["entered"], reach)
+                    for name, numbers in by_file(found["lines"], reach).items():
+                        lines.setdefault(key, {}).setdefault(name, frozenset())
+                        lines[key][name] |= numbers
+        return Unchanged(verdicts, entered, lines)
 
 
-def functions(reports: Sequence[Report], site: Path) -> dict[str, frozenset[Start]]:
-    """Return the functions that each test executed below a folder."""
-    found: dict[str, frozenset[Start]] = {}
+def reached(reports: Sequence[Report]) -> Iterator[tuple[str, Report]]:
+    """Yield what each test executed."""
     test = ""
     for report in reports:
         test = report.get("test", test)
         if "reached" in report:
-            found[test] = relative(((file, line) for file, line in report["reached"]), site)
-    return found
+            yield test, report["reached"]

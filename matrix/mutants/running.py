@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from matrix import environment
 from matrix.files import atomic_write
-from matrix.mutants.selection import Key, Start, Unchanged, function_around
+from matrix.mutants.selection import Key, Start, Unchanged, where_felt
 from matrix.mutants.sites import Site, mutate
 from matrix.suite.server import Answer, SuiteServer, kill_all
 from matrix.suite.stage import Selection, Stage, States
@@ -56,8 +57,8 @@ class Package:
         return {name: (self.site / name).read_text(encoding="utf-8") for name in names}
 
     @contextmanager
-    def changed(self, file: str, source: str) -> Iterator[Path]:
-        """Make a folder with the package in which one file has another text; the others are links to the same files."""
+    def copied(self, file: str = "", source: str = "") -> Iterator[Path]:
+        """Make a folder with the package, in which ``file`` has another text; the others are links to what is there."""
         folder = Path(tempfile.mkdtemp(prefix="caliper-mutant-"))
         try:
             for name in self.files:
@@ -83,14 +84,12 @@ def link_or_copy(source: Path, target: Path) -> None:
 class Baseline:
     """The suite on the recorded release as it is.
 
-    How tests end and which functions they execute, what was executed in all, what was imported besides, and what the
-    services held before each test.
+    How tests end and what they execute, what was imported besides, and what the services held before each test.
     """
 
     selected: Mapping[str, Selection]
     states: Mapping[str, States]
     suite: Unchanged
-    reached: Mapping[str, frozenset[int]]
     warm: tuple[str, ...]
 
     @property
@@ -100,30 +99,35 @@ class Baseline:
 
 
 def measure(stage: Stage, package: Package, profiles: Sequence[str]) -> Baseline:
-    """Run the suite on the recorded release and see which lines it reaches."""
+    """Run the suite on the recorded release and see which lines it reaches.
+
+    It runs on a copy: what pytest does with the package, should it stand on it itself, is not what the tests do.
+    """
     selected: dict[str, Selection] = {}
     outcomes: dict[Key, str] = {}
     entered: dict[Key, frozenset[Start]] = {}
-    reached: dict[str, set[int]] = {}
+    lines: dict[Key, dict[str, frozenset[int]]] = {}
     modules: set[str] = set()
     states = {profile: States() for profile in profiles}
-    with stage.serve(stage.environment(stage.recorded)) as server:
+    with stage.serve(stage.environment(stage.recorded)) as server, package.copied() as site:
         for profile in profiles:
             selected[profile] = stage.select(server, profile)
-            answer = stage.run(server, profile, selected[profile], reach=package.site, states=states[profile])
+            answer = stage.run(server, profile, selected[profile], overlay=site, reach=site, states=states[profile])
             outcomes |= {(test, profile): outcome for test, (outcome, _) in answer.outcomes.items()}
-            entered |= {(test, profile): relative(starts, package.site) for test, starts in answer.entered.items()}
+            entered |= {(test, profile): starts(found, site) for test, found in answer.entered.items()}
+            lines |= {(test, profile): by_file(found, site) for test, found in answer.reached.items()}
             modules |= set(answer.modules)
-            for file, lines in answer.reached.items():
-                reached.setdefault(os.path.relpath(file, package.site), set()).update(lines)
-    kept = stage.besides(modules)
-    executed = {file: frozenset(numbers) for file, numbers in reached.items()}
-    return Baseline(selected, states, Unchanged(outcomes, entered), executed, tuple(kept))
+    return Baseline(selected, states, Unchanged(outcomes, entered, lines), tuple(stage.besides(modules)))
 
 
-def relative(starts: Iterable[Start], site: Path) -> frozenset[Start]:
+def starts(found: Iterable[Sequence[Any]], site: Path) -> frozenset[Start]:
     """Return functions with their files relative to a folder."""
-    return frozenset((os.path.relpath(file, site), line) for file, line in starts)
+    return frozenset((os.path.relpath(file, site), line) for file, line in found)
+
+
+def by_file(found: Mapping[str, Iterable[int]], site: Path) -> dict[str, frozenset[int]]:
+    """Return lines by file, relative to a folder."""
+    return {os.path.relpath(file, site): frozenset(lines) for file, lines in found.items()}
 
 
 class Kept:
@@ -185,13 +189,13 @@ class Laboratory:
 
     def affected(self, sources: Mapping[str, str], site: Site) -> tuple[set[Key], set[Key]]:
         """Return the tests that a change can matter to: when they are run, and when they are replayed."""
-        start = function_around(sources[site.file], site)
-        return self.baseline.suite.affected(start), self.replayed.affected(start)
+        where = where_felt(sources[site.file], site)
+        return self.baseline.suite.affected(where), self.replayed.affected(where)
 
     def try_one(self, site: Site, source: str, affected: tuple[set[Key], set[Key]]) -> Trial:
         """Run the suite and the replay on one mutant."""
         run, replay = affected
-        with self.package.changed(site.file, source) as overlay:
+        with self.package.copied(site.file, source) as overlay:
             name = f"{site.name}\n{source}"
             truth = self.suites.get(name, lambda: self.run_suite(overlay, run))
             replayed = self.replays.get(name, lambda: self.replay(overlay, replay))

@@ -95,7 +95,7 @@ class Answer:
         self.outcomes: dict[str, list[str]] = {}
         self.uncollected: dict[str, str] = {}
         self.modules: set[str] = set()
-        self.reached: dict[str, set[int]] = {}
+        self.reached: dict[str, dict[str, set[int]]] = {}
         self.entered: dict[str, set[tuple[str, int]]] = {}
         self.states: dict[str, Any] = {}
         self.trouble = ""
@@ -108,7 +108,9 @@ class Answer:
                 "outcomes": self.outcomes,
                 "uncollected": self.uncollected,
                 "modules": sorted(self.modules),
-                "reached": {name: sorted(lines) for name, lines in self.reached.items()},
+                "reached": {
+                    test: {name: sorted(lines) for name, lines in files.items()} for test, files in self.reached.items()
+                },
                 "entered": {test: sorted(starts) for test, starts in self.entered.items()},
                 "states": self.states,
                 "trouble": self.trouble,
@@ -129,10 +131,16 @@ class Answer:
             self.trouble = values[0]
         elif event == "modules":
             self.modules.update(values[0])
-        elif event in ("reached", "entered"):
-            kept: dict[str, set[Any]] = getattr(self, event)
-            for name, items in values[0].items():
-                kept.setdefault(name, set()).update(tuple(item) if isinstance(item, list) else item for item in items)
+        elif event == "executed":
+            self.add(*values)
+
+    def add(self, reached: dict[str, dict[str, list[int]]], entered: dict[str, list[list[Any]]]) -> None:
+        """Add what tests of one process executed to what the others did."""
+        for test, files in reached.items():
+            for name, lines in files.items():
+                self.reached.setdefault(test, {}).setdefault(name, set()).update(lines)
+        for test, starts in entered.items():
+            self.entered.setdefault(test, set()).update((file, line) for file, line in starts)
 
 
 def run_part(job: dict[str, Any], arguments: list[str], answer: Answer) -> list[str]:

@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 import inside_calls  # type: ignore[import-not-found] # beside this file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType, ModuleType
 
 WAITING = 4  # how many times its limit of CPU a test may take by the clock
 LONGEST_REAL_SLEEP = 0.05  # seconds; what polls for something real must not spin
+LOOKED_AT = ("__code__", "__defaults__", "__kwdefaults__")  # of functions: Python tells of each time
 PLACEHOLDERS = "caliper_placeholders"  # the module that rewritten test files take `Placeholder` from
 
 
@@ -121,20 +123,23 @@ def set_attribute(target: str, value: Any) -> None:
 
 
 class Reach:
-    """Which lines of the files under some folders are executed, and which of their functions by which test.
+    """Which lines of the files under some folders are executed by which test, and which of their functions.
 
-    The test ``""`` is what no single one does: imports, fixtures that tests share, and what ends a test.
+    The test ``""`` is what no single one does: imports, fixtures that tests share, and what ends a test. A function
+    whose code is asked for counts as executed: its parameters are what a test sees of it then.
     """
 
     def __init__(self, folders: list[str]) -> None:
         """Look below ``folders`` only."""
         self.folders = tuple(folders)
-        self.lines: dict[str, set[int]] = {}
         self.test = ""
+        self.lines: dict[str, dict[str, set[int]]] = {}
         self.entered: dict[str, set[tuple[str, int]]] = {}
+        self.asking = False
 
     def start(self) -> None:
         """Trace this thread and the ones that it starts."""
+        sys.addaudithook(self.audit)
         threading.settrace(self.trace)
         sys.settrace(self.trace)
 
@@ -143,7 +148,7 @@ class Reach:
         name = frame.f_code.co_filename
         if not name.startswith(self.folders):
             return None
-        lines = self.lines.setdefault(name, set())
+        lines = self.lines.setdefault(self.test, {}).setdefault(name, set())
         self.entered.setdefault(self.test, set()).add((name, frame.f_code.co_firstlineno))
 
         def trace_lines(frame: FrameType, _event: str, _argument: Any) -> Any:
@@ -151,6 +156,22 @@ class Reach:
             return trace_lines
 
         return trace_lines
+
+    def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Note that the code of a function is asked for, as ``inspect.signature`` does."""
+        if self.asking or event != "object.__getattr__" or arguments[1] not in LOOKED_AT:
+            return
+        self.asking = True  # what follows is an event as well
+        code = getattr(arguments[0], "__code__", None)
+        self.asking = False
+        if code is not None and code.co_filename.startswith(self.folders):
+            self.entered.setdefault(self.test, set()).add((code.co_filename, code.co_firstlineno))
+
+    def reached(self) -> dict[str, dict[str, list[int]]]:
+        """Return the executed lines, sorted, by test and file."""
+        return {
+            test: {name: sorted(lines) for name, lines in sorted(files.items())} for test, files in self.lines.items()
+        }
 
 
 class Control:
@@ -266,6 +287,25 @@ def last_line(longrepr: Any) -> str:
     return (errors or str(longrepr).splitlines() or [""])[-1][:300]
 
 
+def is_of(name: str, modules: Sequence[str]) -> bool:
+    """Tell whether a module is one of some, or in one."""
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def load_plugins() -> None:
+    """Load what pytest would load later: it keeps the modules that it finds now."""
+    for name in importlib.import_module("_pytest.config").builtin_plugins:
+        importlib.import_module(f"_pytest.{name}")
+
+
+def forget(modules: Sequence[str]) -> None:
+    """Let tests import modules anew that pytest stands on itself: a fault that was planted in them is not pytest's."""
+    if any(name in sys.modules for name in modules):
+        load_plugins()
+    for name in [name for name in sys.modules if is_of(name, modules)]:
+        del sys.modules[name]
+
+
 def load_network() -> Any:
     """Return the agent's module that keeps a process on this machine, which imports nothing of ours either."""
     path = Path(__file__).resolve().parents[1] / "agent" / "network.py"
@@ -280,6 +320,7 @@ def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
     os.environ.clear()
     os.environ.update(job["environment"])
     if job["overlay"]:
+        forget(job["subject"])
         sys.dont_write_bytecode = True
         sys.path.insert(0, job["overlay"])
         importlib.invalidate_caches()
@@ -306,6 +347,5 @@ def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
     if job["recorder"]:
         plugins[-1].close()
     reporter.say("modules", sorted(sys.modules))
-    reporter.say("reached", {name: sorted(lines) for name, lines in reach.lines.items()})
-    reporter.say("entered", {test: sorted(starts) for test, starts in reach.entered.items()})
+    reporter.say("executed", reach.reached(), {test: sorted(starts) for test, starts in reach.entered.items()})
     reporter.say("end")

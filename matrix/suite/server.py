@@ -27,7 +27,8 @@ class SuiteError(CaliperError):
 class Job:
     """One run of some test files.
 
-    ``folder`` is the working directory, ``environment`` the whole environment; ``overlay`` is put first on the path;
+    ``folder`` is the working directory, ``environment`` the whole environment; ``overlay`` is put first on the path,
+    and the modules ``subject`` are imported from there even if pytest has imported them before, for itself;
     ``presets`` are (module, "module:attribute", value) triples set when that module was imported; lines executed below
     the folders of ``reach`` are reported; ``limit`` is the seconds for a file, ``test_limit`` the seconds of CPU for a
     test (by the clock it may take four times as long). ``files`` that are run ``together`` share a process.
@@ -44,6 +45,7 @@ class Job:
     options: Sequence[str] = ()
     presets: Sequence[tuple[str, str, Any]] = ()
     overlay: str | None = None
+    subject: Sequence[str] = ()
     tolerant: bool = False
     reach: Sequence[str] = ()
     limit: float = 300.0
@@ -63,8 +65,9 @@ class Answer:
 
     ``collected`` are the ids of the tests in order. ``outcomes`` maps a test's id to (outcome, reason): ``passed``,
     ``failed``, ``error``, ``skipped``, ``xfailed`` or ``xpassed``.
-    ``uncollected`` maps a file to why it can't be collected, ``reached`` a file to the numbers of executed lines,
-    ``entered`` a test to the (file, first line) of functions that it executed (``""``: what no single test did);
+    ``uncollected`` maps a file to why it can't be collected, ``reached`` a test to the numbers of the lines that it
+    executed, by file, ``entered`` a test to the (file, first line) of functions that it executed, or looked at the
+    parameters of (``""``: what no single test did);
     ``modules`` are the ones that were loaded, ``states`` what the services held before each test, if asked for;
     ``events`` what was recorded (docs/trace-format.md), with one ``failed`` for each phase of a test that ended early.
     """
@@ -73,7 +76,7 @@ class Answer:
     outcomes: dict[str, tuple[str, str]] = field(default_factory=dict)
     uncollected: dict[str, str] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
-    reached: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    reached: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     entered: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: tuple[dict[str, Any], ...] = ()
@@ -155,7 +158,7 @@ class SuiteServer:
             {test: (outcome, reason) for test, (outcome, reason) in answer["outcomes"].items()},
             answer["uncollected"],
             tuple(answer["modules"]),
-            {file: tuple(lines) for file, lines in answer["reached"].items()},
+            {test: {file: tuple(lines) for file, lines in files.items()} for test, files in answer["reached"].items()},
             {test: tuple((file, line) for file, line in starts) for test, starts in answer["entered"].items()},
             answer["states"],
         )

@@ -153,6 +153,7 @@ class Stage:
                 presets=[(preset.after, preset.target, preset.value) for preset in self.subject.presets],
                 tolerant=tolerant,
                 overlay=str(overlay) if overlay else None,
+                subject=self.subject.modules,
                 reach=[f"{reach}{os.sep}"] if reach else [],
                 test_limit=test_limit,
                 together=together,

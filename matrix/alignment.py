@@ -38,7 +38,7 @@ class Recorded:
                 test = line["id"]
             elif line["e"] == "check" or (line["e"] == "call" and line["tier"] == "boundary" and is_spelled(line)):
                 made.tests.setdefault(test, []).append(line)
-            if line.get("e") == "call":
+            if line.get("e") in ("call", "copy"):
                 made.calls[line["id"]] = line
         return made
 
@@ -65,6 +65,8 @@ def align(left: Sequence[Event], right: Sequence[Event]) -> dict[int, int]:
 
 def spelled(event: Event) -> str:
     """Return what the suite's source spells: the last name of what is called, or what is checked in which way."""
+    if event["e"] == "copy":
+        return str(event["how"])
     if event["e"] == "check":
         return "check " + (event["why"] if event.get("whole") else json.dumps(shape(event["tree"]), sort_keys=True))
     access = event["access"]
@@ -174,6 +176,8 @@ class Renaming:
 
 def given(call: Event) -> tuple[list[Json], dict[str, Json]]:
     """Return what was given: by position in order, first of all the object; and by name."""
+    if call["e"] == "copy":
+        return [call["of"]], {}
     names = {argument["name"]: argument["value"] for argument in call["args"] if argument["form"] == "keyword"}
     values = [argument["value"] for argument in passed(call)]
     access = call["access"]

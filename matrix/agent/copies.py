@@ -57,7 +57,7 @@ class Copies:
             self.ledger.pickles[id(value)] = (value, ident)
         else:
             known.entries.pop(id(value), None)
-            known.add(value, ident, None)
+            known.add(value, ident, None, [])
             node = callsite.source_of(frame.f_code.co_filename).find(position)
             self.ledger.last_calls[id(frame), node] = ident
         self.ledger.sink(frame).append(event)

@@ -46,13 +46,13 @@ class Recording:
     def note(self, test: str, error: BaseException) -> None:
         """Add an event: the exception, and the place in the suite that it came from, if it came from there."""
         made = {"e": "failed", "test": test, "type": type(error).__name__, "text": shown(error)}
-        self.recorder.top.append({**made, **self.place(error.__traceback__)})
+        self.recorder.ledger.top.append({**made, **self.place(error.__traceback__)})
 
     def place(self, trace: TracebackType | None) -> dict[str, Any]:
         """Return the statement of the suite that failed and the names called there; nothing below the subject's."""
         found: tuple[Any, int, int] | None = None
         for frame, line, instruction in frames_of(trace):
-            whose = self.recorder.whose(frame)
+            whose = self.recorder.whose.of(frame)
             if whose == SUBJECT:
                 return {"statement": "", "names": []}  # it went through a call, which tells
             found = (frame, line, instruction) if whose == SUITE else found

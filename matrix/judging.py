@@ -52,6 +52,8 @@ def sort_reports(reports: Sequence[Report]) -> Reports:
             made.reads.setdefault(test, []).append(report)
         elif "check" in report:
             sort_check(made, test, report)
+        elif "copy" in report:  # that cannot be made: which is no matter of the call that gave what is copied
+            made.failed_checks.setdefault(test, []).append(report)
         elif "broken" in report or "trouble" in report:
             made.broken[test] = report.get("detail") or report.get("trouble", "")
     return made

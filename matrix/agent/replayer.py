@@ -92,7 +92,7 @@ class Replayer:
             held.failed = "raised"
             detail = "%s: %s" % (type(error).__name__, first_line(error))
             calls = [of["$ref"]] if of["$ref"] in self.trace.calls else []
-            self.report({"check": event.get("n"), "calls": calls, "held": False, "detail": detail})
+            self.report({"copy": event["id"], "calls": calls, "detail": detail})
 
     def on_check(self, event: Dict[str, Any]) -> None:
         """Compare again what the caller compared."""

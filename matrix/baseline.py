@@ -63,7 +63,11 @@ def in_order(table: dict[int, Any]) -> dict[int, Any]:
 def untrue(reports: Reports) -> Iterator[tuple[int, str]]:
     """Yield the checks about no call that do not hold on the recorded release itself, with what they found."""
     for failed in reports.failed_checks.values():
-        yield from ((report["check"], report.get("detail", "")) for report in failed if not report["calls"])
+        yield from (
+            (report["check"], report.get("detail", ""))
+            for report in failed
+            if "check" in report and not report["calls"]
+        )
 
 
 def add(masks: dict[int, list[str]], ident: int, made: Mapping[str, Any], found: Iterable[str]) -> None:

@@ -140,10 +140,12 @@ class Judge:
         """Return whether a test works."""
         # What no longer holds of a call that does not replay on the recorded release itself says nothing.
         failed = reports.failed_checks.get(test, ())
-        checks = [c for c in failed if not self.unreplayable.keys() & set(c["calls"]) and c["check"] not in self.checks]
+        checks = [
+            c for c in failed if not self.unreplayable.keys() & set(c["calls"]) and c.get("check") not in self.checks
+        ]
         unloaded = any(reports.does_not_load(file) for file in gates(test))
         fails = unloaded or NO in verdicts or bool(reports.reads.get(test)) or bool(checks)
-        unknown = UNKNOWN in verdicts or test in reports.broken or any(c["check"] in self.checks for c in failed)
+        unknown = UNKNOWN in verdicts or test in reports.broken or any(c.get("check") in self.checks for c in failed)
         ungated = "fails" if fails else "unknown" if unknown else "works"
         gate = any(not report["optional"] for file in gates(test) for report in reports.imports.get(file, ()))
         return TestRow(test, self.trace.header["profile"], release, "fails" if gate else ungated, ungated)

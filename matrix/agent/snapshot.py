@@ -359,7 +359,8 @@ def look(encoder: Encoder, obj: Any, depth: int, is_subjects: Any) -> Optional[J
 
 def state_of(obj: Any) -> Dict[str, Any]:
     """Return the attributes of an object by name, those in slots too."""
-    state = dict(getattr(obj, "__dict__", {}))
+    space = getattr(obj, "__dict__", None)
+    state = dict(space) if isinstance(space, (dict, types.MappingProxyType)) else {}  # a class may say anything of it
     for owner in type(obj).__mro__:
         slots = vars(owner).get("__slots__", ())
         for name in [slots] if isinstance(slots, str) else slots:

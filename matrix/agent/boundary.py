@@ -72,7 +72,7 @@ class Boundary:
         self.watch_arguments(token, values, site, outer)
         if event["kind"] == "constructor" and not definition.qualname.endswith(".__new__"):
             token.result = values[0]
-        self.ledger.tokens[id(frame)] = token
+        self.ledger.begin(frame, token)
         self.ledger.boundaries.append(token)
         if self.ledger.inner and definition.qualname.endswith(".__init__"):
             self.snapshots.inline.on = True
@@ -121,8 +121,9 @@ class Boundary:
     def drop(self, frame: types.FrameType, caller: types.FrameType, definition: probes.Definition) -> None:
         """Leave out a call, and what is called in it."""
         self.ledger.last_calls.pop((id(caller), callsite.site_of(caller).node), None)
-        token = self.ledger.tokens[id(frame)] = Token(definition, {}, [])
+        token = Token(definition, {}, [])
         token.dropped = True
+        self.ledger.begin(frame, token)
 
     def watch_arguments(
         self, token: Token, values: Tuple[Any, ...], site: callsite.Site, outer: Optional[types.FrameType]

@@ -7,10 +7,13 @@ syntax tree. Only the caller's file is read; nothing of it enters a trace but na
 from __future__ import annotations
 
 import ast
+import collections
 import types
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Deque, Dict, Iterator, List, Optional, Set, Tuple
 
 Position = Tuple[int, int, int, int]
+# Nodes without a place of their own: operators, and whether a name is read or written.
+MARKS = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
 
 
 class Source:
@@ -21,6 +24,7 @@ class Source:
         self.nodes: Dict[Position, List[ast.AST]] = {}
         self.ends: Dict[Tuple[int, int], List[ast.Call]] = {}
         self.parents: Dict[ast.AST, ast.AST] = {}
+        self.imports: List[ast.AST] = []
         self.statements: Dict[Tuple[int, int], ast.stmt] = {}
         self.origins: Dict[str, str] = {}  # names that the file imports from somewhere: ``module:name``
         self.given: Dict[Tuple[ast.AST, str], List[ast.expr]] = {}
@@ -30,9 +34,15 @@ class Source:
                 tree = ast.parse(file.read(), filename)
         except (OSError, SyntaxError, ValueError):
             return
-        for node in ast.walk(tree):
+        pending: Deque[ast.AST] = collections.deque([tree])
+        while pending:
+            node = pending.popleft()
             for child in ast.iter_child_nodes(node):
-                self.parents[child] = node
+                if not isinstance(child, MARKS):
+                    self.parents[child] = node
+                    pending.append(child)
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                self.imports.append(node)
             if isinstance(node, (ast.expr, ast.stmt)):
                 self.nodes.setdefault(position_of(node), []).append(node)
             if isinstance(node, ast.stmt):

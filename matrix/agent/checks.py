@@ -445,10 +445,10 @@ def module_attribute(chain: Sequence[str], frame: types.FrameType) -> Optional[T
 def imports_of(source: callsite.Source, file: str, modules: Sequence[str]) -> Iterator[Json]:
     """Yield the imports at the top of a file of the suite, with the names that it cannot be loaded without."""
     top = next((uses.used_at_top(tree) for tree in source.parents.values() if isinstance(tree, ast.Module)), ())
-    for node, parent in list(source.parents.items()):
-        if not isinstance(node, (ast.Import, ast.ImportFrom)) or not isinstance(source.function(node), ast.Module):
+    for node in source.imports:
+        if not isinstance(source.function(node), ast.Module):
             continue
-        optional = not isinstance(parent, ast.Module)
+        optional = not isinstance(source.parents[node], ast.Module)
         for module, names in imported(node):
             if module != "__future__":
                 event = {

@@ -41,6 +41,7 @@ class Definitions:
         def define(node: Any, module: str, qualname: str, form: str) -> int:
             self.counts.append(0)
             self.boundary.append(0)
+            self.ledger.live.append(0)
             self.all.append(probes.Definition(len(self.all), module, qualname, node, form, suite))
             return len(self.all) - 1
 

@@ -57,13 +57,12 @@ def start(path: str) -> Any:
         import socket
 
         network.redirect(socket, config["redirects"])
-    if config["refusals"]:
-        network.guard(config["modules"], config["allowed"], noting(config["refusals"]))
     generated.install(recorder.definitions)
     deepen(1 if config.get("inner") else 0)
     spawning(recorder)
     warning(recorder)
-    sys.addaudithook(auditing(recorder))
+    refuse = network.refusing(config["modules"], config["allowed"], noting(config["refusals"]))
+    sys.addaudithook(auditing(recorder, refuse if config["refusals"] else None))
     import atexit
 
     atexit.register(recorder.close)
@@ -218,12 +217,20 @@ def telling(recorder: Any, start: Any) -> Any:
     return started
 
 
-def auditing(recorder: Any) -> Any:
-    """Return the audit hook that notes that files may have changed."""
-    from .world import may_change
+def auditing(recorder: Any, refuse: Any) -> Any:
+    """Return the audit hook that notes that files may have changed, and refuses connections.
+
+    One, for there are events for each look at a frame or an ``id``, millions of them.
+    """
+    from . import network, world
+
+    heard = world.EVENTS if refuse is None else world.EVENTS | network.EVENTS
 
     def hook(event: str, args: Any) -> None:
-        if may_change(event, args):
-            recorder.surroundings.dirty = True
+        if event in heard:
+            if event in network.EVENTS:
+                refuse(event, args)
+            elif world.may_change(event, args):
+                recorder.surroundings.dirty = True
 
     return hook

@@ -20,23 +20,25 @@ MOST = 1000
 class Constructed:
     """How an object was constructed."""
 
-    __slots__ = ("arguments", "code", "frame", "hold", "symbol")
+    __slots__ = ("arguments", "code", "frame", "hold", "over", "symbol")
 
     def __init__(self, obj: Any, symbol: str, arguments: List[Json], frame: types.FrameType) -> None:
         """Hold the object weakly where that is possible."""
         self.symbol, self.arguments, self.frame, self.code = symbol, arguments, id(frame), frame.f_code
+        self.over = False
         try:
             self.hold: Any = weakref.ref(obj)
         except TypeError:
             self.hold = lambda: obj
 
     def is_under_way(self) -> bool:
-        """Say whether the constructor still runs, somewhere up the stack."""
-        frame: Optional[types.FrameType] = sys._getframe(1)
+        """Say whether the constructor still runs, somewhere up the stack; one that does not never will again."""
+        frame: Optional[types.FrameType] = None if self.over else sys._getframe(1)
         while frame is not None:
             if id(frame) == self.frame and frame.f_code is self.code:
                 return True
             frame = frame.f_back
+        self.over = True
         return False
 
 

@@ -56,7 +56,7 @@ class Inner:
         token.inner = True
         if event["kind"] == "constructor":
             token.result = values[0]
-        self.ledger.tokens[id(frame)] = token
+        self.ledger.begin(frame, token)
         token.chance = chance.state()
 
     def finish(self, token: Token, how: str, value: Any) -> None:

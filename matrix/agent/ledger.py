@@ -31,6 +31,8 @@ class Ledger:
         self.snapshots = Snapshots(self)
         self.calls = 0
         self.tokens: Dict[int, Token] = {}  # by the frame
+        self.live: List[int] = []  # of each function: its tokens
+        self.lambdas = 0  # tokens of lambdas
         self.boundaries: List[Token] = []
         self.test = ""
         self.loaded = 0  # the calls that were made before the first test
@@ -41,6 +43,21 @@ class Ledger:
         self.small: Dict[int, Any] = {}  # what calls of this test gave that has no identity of its own
         self.pickles: Dict[int, Tuple[bytes, int]] = {}  # by who they are, with the number of the copy
         self.times: Dict[Tuple[int, ...], int] = {}  # how often this test made a call at a place, and the way to it
+
+    def begin(self, frame: types.FrameType, token: Token) -> None:
+        """Note that a call is under way in a frame."""
+        self.end(frame)  # one before it may have ended unheard
+        self.tokens[id(frame)] = token
+        self.live[token.definition.ident] += 1
+        self.lambdas += token.definition.kind == "lambda"
+
+    def end(self, frame: types.FrameType) -> Optional[Token]:
+        """Return the call under way in a frame, which is over, if there is one."""
+        token = self.tokens.pop(id(frame), None)
+        if token is not None:
+            self.live[token.definition.ident] -= 1
+            self.lambdas -= token.definition.kind == "lambda"
+        return token
 
     def trouble(self, error: BaseException) -> None:
         """Note an error of ours in the trace: a recording that lost something says so."""

@@ -10,6 +10,7 @@ LOCAL = ("", "localhost", "0.0.0.0", "::", "::1")  # noqa: S104 — compared, no
 # What leads off this machine, by audit event: which argument names the other one.
 REACHES = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1, "socket.getnameinfo": 0}
 LOOKS_UP = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+EVENTS = frozenset((*REACHES, *LOOKS_UP))
 
 
 def name_of(host: Any) -> str:
@@ -38,10 +39,15 @@ def redirect(socket: Any, redirects: Dict[str, str]) -> None:
     socket.getaddrinfo = getaddrinfo
 
 
-def guard(
+def guard(modules: Iterable[str] = (), allowed: Iterable[str] = ()) -> None:
+    """Refuse connections to anything but this machine, from now on."""
+    sys.addaudithook(refusing(modules, allowed))
+
+
+def refusing(
     modules: Iterable[str] = (), allowed: Iterable[str] = (), told: Callable[[str], None] = lambda _: None
-) -> None:
-    """Refuse connections to anything but this machine, and raise and tell what names the call that tried.
+) -> Callable[[str, Any], None]:
+    """Return the audit hook that refuses connections to other machines: it raises and tells what call tried.
 
     That is the innermost call of ``modules``, else of the program. ``allowed`` are further names and addresses.
     """
@@ -70,7 +76,7 @@ def guard(
             raise sys.modules["_socket"].gaierror(sys.modules["_socket"].EAI_NONAME, message)
         raise PermissionError(message)
 
-    sys.addaudithook(hook)
+    return hook
 
 
 def trying(frame: Any, modules: Any) -> str:

@@ -90,15 +90,15 @@ class Rewriter(ast.NodeTransformer):
         self.scope.extend([node.name, "<locals>"])
         body = self.statements(node.body)
         del self.scope[-2:]
-        body = [Points(kind).visit(statement) for statement in body]
+        body = [Points(kind, ident).visit(statement) for statement in body]
         head: List[ast.stmt] = []
         if body and is_docstring(body[0]):
             head.append(body.pop(0))
         flat = [n for statement in body for n in (statement if isinstance(statement, list) else [statement])]
         enter = ast.Expr(probe(ENTER, ast.Constant(ident), *(ast.Name(n, ast.Load()) for n in names_of(node.args))))
         last: ast.AST = flat[-1] if flat else node
-        leave = ast.Expr(probe(LEAVE, ast.Constant(None)))
-        raised = ast.Expr(probe(RAISED))
+        leave = ast.Expr(probe(LEAVE, ast.Constant(ident), ast.Constant(None)))
+        raised = ast.Expr(probe(RAISED, ast.Constant(ident)))
         place(enter, node.body[0] if node.body else node)
         place(leave, last, end=True)
         handler = ast.ExceptHandler(ast.Name("BaseException", ast.Load()), None, [raised, ast.Raise(None, None)])
@@ -122,7 +122,7 @@ class Rewriter(ast.NodeTransformer):
         body = self.visit(node.body)
         del self.scope[-2:]
         enter = probe(ENTER, ast.Constant(ident), *(ast.Name(n, ast.Load()) for n in names_of(node.args)))
-        node.body = place(probe(LEAVE, body, enter, reverse=True), node.body)
+        node.body = place(probe(LEAVE + "2", ast.Constant(ident), enter, body), node.body)
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
@@ -164,9 +164,13 @@ class Rewriter(ast.NodeTransformer):
 class Points(ast.NodeTransformer):
     """Puts probes at the returns and yields of one function, not of those inside it."""
 
-    def __init__(self, kind: str) -> None:
-        """Make one for a function of this kind."""
-        self.kind = kind
+    def __init__(self, kind: str, ident: int) -> None:
+        """Make one for the function of this kind and number."""
+        self.kind, self.ident = kind, ident
+
+    def probe(self, name: str, *arguments: ast.expr) -> ast.Call:
+        """Return the call of a probe of this function."""
+        return probe(name, ast.Constant(self.ident), *arguments)
 
     def skip(self, node: ast.AST) -> ast.AST:
         """Leave functions and classes inside alone."""
@@ -178,21 +182,21 @@ class Points(ast.NodeTransformer):
         """Tell what is returned; an async generator may not return a value."""
         self.generic_visit(node)
         if self.kind == "async generator":
-            leave = place(ast.Expr(probe(LEAVE, ast.Constant(None))), node)
+            leave = place(ast.Expr(self.probe(LEAVE, ast.Constant(None))), node)
             return [leave, node]
-        node.value = place(probe(LEAVE, node.value or ast.Constant(None)), node)
+        node.value = place(self.probe(LEAVE, node.value or ast.Constant(None)), node)
         return node
 
     def visit_Yield(self, node: ast.Yield) -> Any:
         """Tell what is yielded, and what was sent."""
         self.generic_visit(node)
-        node.value = place(probe(YIELD, node.value or ast.Constant(None)), node)
-        return place(probe(RESUME, node), node)
+        node.value = place(self.probe(YIELD, node.value or ast.Constant(None)), node)
+        return place(self.probe(RESUME, node), node)
 
     def visit_YieldFrom(self, node: ast.YieldFrom) -> Any:
         """Tell what another iterator yields in this one's place."""
         self.generic_visit(node)
-        node.value = place(probe(THROUGH, node.value), node)
+        node.value = place(self.probe(THROUGH, node.value), node)
         return node
 
     def visit_Try(self, node: Any) -> Any:
@@ -202,16 +206,14 @@ class Points(ast.NodeTransformer):
             return node
         for body in [*(handler.body for handler in node.handlers), node.finalbody]:
             if body:
-                body.insert(0, place(ast.Expr(probe(CAUGHT)), body[0]))
+                body.insert(0, place(ast.Expr(self.probe(CAUGHT)), body[0]))
         return node
 
     visit_TryStar = visit_Try
 
 
-def probe(name: str, *arguments: ast.expr, reverse: bool = False) -> ast.Call:
-    """Return the call of a probe; with ``reverse`` the last argument is evaluated first."""
-    if reverse:
-        name, arguments = name + "2", tuple(reversed(arguments))
+def probe(name: str, *arguments: ast.expr) -> ast.Call:
+    """Return the call of a probe."""
     return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
 
 
@@ -232,10 +234,15 @@ def place(node: Any, like: Any, end: bool = False) -> Any:
     """Give ``node`` and what it holds the position of ``like`` (its last line with ``end``)."""
     line = (like.end_lineno if end else like.lineno) or like.lineno
     column = like.col_offset
-    for part in ast.walk(node):
-        if "lineno" in part._attributes and not hasattr(part, "lineno"):
-            part.lineno = part.end_lineno = line  # type: ignore[attr-defined]
-            part.col_offset = part.end_col_offset = column  # type: ignore[attr-defined]
+    pending: List[Any] = [node]
+    while pending:
+        part = pending.pop()
+        if "lineno" in part._attributes:
+            if hasattr(part, "lineno"):
+                continue  # the program's own, or placed before: so is what it holds
+            part.lineno = part.end_lineno = line
+            part.col_offset = part.end_col_offset = column
+        pending += ast.iter_child_nodes(part)
     return node
 
 

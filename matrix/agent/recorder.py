@@ -24,6 +24,8 @@ from .stubs import Stubs
 from .surroundings import Surroundings
 from .whose import LIBRARY, SUBJECT, get_frame
 
+get_item = dict.get  # the globals of a frame may be of a class of the program's
+
 
 class Recorder:
     """The one recorder of a process."""
@@ -40,9 +42,12 @@ class Recorder:
         self.boundary = Boundary(self.ledger, self.definitions, self.surroundings)
         self.copies = Copies(self.ledger, self.surroundings, self.boundary)
         self.steps = Steps(self.ledger, self.boundary, self.inner, self.stubs)
-        self.tokens = self.ledger.tokens
+        self.tokens, self.live = self.ledger.tokens, self.ledger.live
+        self.kinds, self.counts, self.defined = self.whose.kinds, self.definitions.counts, self.definitions.all
         self.lock = threading.RLock()
         self.local = threading.local()
+        self.keeps_inner = self.ledger.inner
+        self.counts_only = bool(config.get("counts_only"))  # to measure what the probes cost by themselves
         self.outcomes: Dict[str, str] = {}
         self.lost = False
 
@@ -50,27 +55,30 @@ class Recorder:
 
     def enter(self, ident: int, *values: Any) -> None:
         """Note that a body begins."""
+        self.counts[ident] += 1
         frame = get_frame(1)
-        self.definitions.counts[ident] += 1
         caller = frame.f_back
-        definition = self.definitions.all[ident]
+        definition = self.defined[ident]
         if definition.generated and frame.f_code.co_filename != "<string>":
-            self.whose.kinds.setdefault(frame.f_code.co_filename, SUBJECT)
-        if caller is not None and not definition.suite and self.whose.kinds.get(caller.f_code.co_filename) == SUBJECT:
-            if self.ledger.inner:
-                try:
-                    self.guarded(self.inner.begin, frame, definition, values)
-                except RecursionError:
-                    self.lost = True
-            return  # otherwise an inner call is only counted
+            self.kinds.setdefault(frame.f_code.co_filename, SUBJECT)
+        if caller is not None and not definition.suite:
+            # Its module tells whose the caller is as well as its code does, and asking for a code is an audit event.
+            file = get_item(caller.f_globals, "__file__")
+            if type(file) is str and self.kinds.get(file) == SUBJECT:
+                if self.keeps_inner:
+                    try:
+                        self.guarded(self.inner.begin, frame, definition, values)
+                    except RecursionError:
+                        self.lost = True
+                return  # otherwise an inner call is only counted
         try:
             self.guarded(self.begin, frame, definition, values)
         except RecursionError:
             self.lost = True
 
-    def leave(self, value: Any) -> Any:
+    def leave(self, ident: int, value: Any) -> Any:
         """Note that a body returns ``value``, and return it."""
-        token = self.tokens.pop(id(get_frame(1)), None) if self.tokens else None
+        token = self.ledger.end(get_frame(1)) if self.live[ident] else None
         if token is not None:
             try:
                 self.guarded(self.steps.finish, token, "return", value)
@@ -78,9 +86,9 @@ class Recorder:
                 self.lost = True
         return value
 
-    def leave2(self, _entered: None, value: Any) -> Any:
+    def leave2(self, ident: int, _entered: None, value: Any) -> Any:
         """Note that a lambda returns ``value``, and return it."""
-        token = self.tokens.pop(id(get_frame(1)), None) if self.tokens else None
+        token = self.ledger.end(get_frame(1)) if self.live[ident] else None
         if token is not None:
             try:
                 self.guarded(self.steps.finish, token, "return", value)
@@ -88,12 +96,12 @@ class Recorder:
                 self.lost = True
         return value
 
-    def raised(self) -> None:
+    def raised(self, ident: int) -> None:
         """Note that a body raises."""
-        if not self.tokens:
+        if not self.live[ident] and not self.ledger.lambdas:
             return
         error = sys.exc_info()[1]
-        token = self.tokens.pop(id(get_frame(1)), None)
+        token = self.ledger.end(get_frame(1))
         if error is not None:
             hide(error)
             try:
@@ -110,9 +118,9 @@ class Recorder:
             except RecursionError:
                 self.lost = True
 
-    def suspend(self, value: Any) -> Any:
+    def suspend(self, ident: int, value: Any) -> Any:
         """Note that a generator yields ``value``, and return it."""
-        token = self.tokens.get(id(get_frame(1))) if self.tokens else None
+        token = self.tokens.get(id(get_frame(1))) if self.live[ident] else None
         if token is not None:
             try:
                 self.guarded(self.steps.yields, token, value)
@@ -120,9 +128,9 @@ class Recorder:
                 self.lost = True
         return value
 
-    def resume(self, value: Any) -> Any:
+    def resume(self, ident: int, value: Any) -> Any:
         """Note that a generator goes on, and return what was sent, ``value``."""
-        token = self.tokens.get(id(get_frame(1))) if self.tokens else None
+        token = self.tokens.get(id(get_frame(1))) if self.live[ident] else None
         if token is not None:
             try:
                 self.guarded(self.steps.resumes, token, value)
@@ -130,18 +138,18 @@ class Recorder:
                 self.lost = True
         return value
 
-    def caught(self) -> None:
+    def caught(self, ident: int) -> None:
         """Note that a generator handles an exception, or leaves a ``try`` through its ``finally``."""
-        token = self.tokens.get(id(get_frame(1))) if self.tokens else None
+        token = self.tokens.get(id(get_frame(1))) if self.live[ident] else None
         if token is not None and token.suspended:
             try:
                 self.guarded(self.steps.thrown, token, sys.exc_info()[1])
             except RecursionError:
                 self.lost = True
 
-    def through(self, value: Any) -> Any:
+    def through(self, ident: int, value: Any) -> Any:
         """Return what a generator hands over to, in the place of ``value``, with ``yield from``."""
-        token = self.tokens.get(id(get_frame(1))) if self.tokens else None
+        token = self.tokens.get(id(get_frame(1))) if self.live[ident] else None
         return value if token is None or isinstance(value, types.CoroutineType) else Delegate(self, token, value)
 
     def did(self, filename: str, line: int, column: int) -> None:
@@ -170,7 +178,7 @@ class Recorder:
 
     def guarded(self, step: Any, *arguments: Any) -> None:
         """Take a step of our own; none of it may reach the program, or be recorded in turn."""
-        if getattr(self.local, "busy", False):
+        if self.counts_only or getattr(self.local, "busy", False):
             return
         self.local.busy = True
         try:
@@ -191,7 +199,7 @@ class Recorder:
                 self.stubs.begin(frame, caller, definition, values)
         elif kind != SUBJECT:
             self.boundary.begin(frame, definition, values, caller, kind)
-        elif self.ledger.inner:  # through a library, but from inside all the same
+        elif self.keeps_inner:  # through a library, but from inside all the same
             self.inner.begin(frame, definition, values)
 
     # What else is heard of

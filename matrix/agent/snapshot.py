@@ -165,7 +165,8 @@ class Snapshots:
     def home(self, kind: Any) -> int:
         """Return whose a class or function is: 0 another's, 1 the subject's, 2 the suite's."""
         name = getattr(kind, "__module__", None)
-        return self.home_of(name) if isinstance(name, str) else 0
+        # Most that is asked about is built in.
+        return self.home_of(name) if isinstance(name, str) and name != "builtins" else 0
 
     def home_of(self, name: str) -> int:
         """Return whose a module is."""

@@ -69,6 +69,6 @@ class Steps:
                 return  # it told of what lies deeper itself
             token = self.ledger.tokens.get(id(trace.tb_frame))
             if token is not None and trace.tb_frame is not frame and token.definition.kind == "lambda":
-                del self.ledger.tokens[id(trace.tb_frame)]
+                self.ledger.end(trace.tb_frame)
                 self.finish(token, "raise", error)
             trace = trace.tb_next

@@ -43,7 +43,7 @@ class Stubs:
                     inner = Token(definition, event, [])
                     inner.script = []
                     self.surroundings.touched.begin(inner, values)
-                    self.ledger.tokens[id(frame)] = inner
+                    self.ledger.begin(frame, inner)
                     return
             above = above.f_back
 

@@ -7,7 +7,9 @@ import inspect
 import sys
 import types
 import weakref
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from itertools import chain
+from operator import is_
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from .values import Json
 
@@ -15,13 +17,41 @@ IGNORED = {"__builtins__", "__cached__", "__abstractmethods__", "_abc_impl", "__
 MAX_ROOTS = 64
 
 
+# What stands behind the attributes of each namespace in a row of them.
+END = (object(),)
+
+
+class Row:
+    """The attributes of some namespaces in a row, to see at once whether all are the same objects still.
+
+    There are thousands of them, looked at before and after every call, so no Python code is run for each; ``id`` is
+    an audit event, and takes as long.
+    """
+
+    def __init__(self, spaces: Iterable[Any]) -> None:
+        """Look at ``spaces``, the dictionaries of modules, classes or objects."""
+        self.views: List[Any] = []
+        for space in spaces:
+            self.views += (space.values(), END)
+        self.look()
+
+    def look(self) -> None:
+        """Take them as they are."""
+        self.last = [*chain.from_iterable(self.views)]
+
+    def is_same(self) -> bool:
+        """Say whether they are as they were when this last looked: the ends let no two rows of other lengths pass."""
+        return all(map(is_, chain.from_iterable(self.views), self.last))
+
+
 class Owner:
     """A namespace under watch, as it was last seen."""
 
-    __slots__ = ("first", "hold", "ids", "last", "space")
+    __slots__ = ("first", "gone", "hold", "key", "last", "space")
 
-    def __init__(self, target: Any, space: Any) -> None:
-        """Begin to watch ``space``, the attributes of ``target``, which may die when it would."""
+    def __init__(self, target: Any, space: Any, gone: Callable[[], None] = lambda: None) -> None:
+        """Begin to watch ``space``, the attributes of ``target``; it may die when it would, and ``gone`` is called."""
+        self.key, self.gone = id(target), gone
         try:
             self.hold: Any = weakref.ref(target, self.clear)
         except TypeError:
@@ -29,7 +59,6 @@ class Owner:
         self.space = space
         self.last: Dict[str, Any] = dict(space)
         self.first = dict(space)
-        self.ids = [*map(id, space.values())]
 
     @property
     def target(self) -> Any:
@@ -38,16 +67,20 @@ class Owner:
 
     def clear(self, _: Any) -> None:
         """Let go of the attributes of what is gone."""
-        self.space, self.last, self.first, self.ids = {}, {}, {}, []
+        self.space, self.last, self.first = {}, {}, {}
+        self.gone()
+
+    def is_same(self) -> bool:
+        """Say whether the attributes are those of the last look, in their order."""
+        return len(self.space) == len(self.last) and all(map(is_, self.space.values(), self.last.values()))
 
     def changed(self) -> List[str]:
         """Return the names whose objects are not those of the last look."""
-        ids = [*map(id, self.space.values())]
-        if ids == self.ids:
+        if self.is_same():
             return []
         new = dict(self.space)
         names = [name for name in {**self.last, **new} if self.last.get(name, self) is not new.get(name, self)]
-        self.last, self.ids = new, ids
+        self.last = new
         return sorted(name for name in names if isinstance(name, str) and name not in IGNORED)
 
 
@@ -64,34 +97,66 @@ class Watch:
     def __init__(self, ledger: Any) -> None:
         """Begin with nothing to watch."""
         self.ledger = ledger
-        self.owners: List[Owner] = []
+        self.owners: List[Owner] = []  # modules and classes
+        self.fixed: Dict[int, Owner] = {}  # the same, by what is watched
+        self.row = Row(())
         self.objects: Dict[int, Owner] = {}
+        self.parts: Optional[Row] = Row(())  # of the objects; None when one is gone
+        self.roots: Dict[Any, List[Owner]] = {}  # of results, by their entry: the object and its parts
         self.patched: Dict[int, List[Tuple[Any, str]]] = {}
 
     def add(self, module: types.ModuleType) -> None:
         """Watch a module of the subject and the classes that it defines."""
-        self.owners.append(Owner(module, vars(module)))
-        for kind in list(vars(module).values()):
-            if isinstance(kind, type) and kind.__module__ == module.__name__:
-                self.owners.append(Owner(kind, vars(kind)))
+        kinds = [kind for kind in list(vars(module).values()) if isinstance(kind, type)]
+        for target in (module, *(kind for kind in kinds if kind.__module__ == module.__name__)):
+            owner = Owner(target, vars(target))
+            self.owners.append(owner)
+            self.fixed[owner.key] = owner
+        self.take()
+
+    def take(self) -> None:
+        """Take modules and classes as they are now."""
+        for owner in self.owners:
+            owner.changed()
+        self.row = Row(owner.space for owner in self.owners)
 
     def refresh(self) -> None:
         """Take everything as it is now: the subject did it."""
-        for owner in self.owners:
-            owner.changed()
-        known = self.ledger.known
-        objects: Dict[int, Owner] = {}
-        roots = list(known.roots.values())
-        lasting = [entry for entry in roots if entry.call <= self.ledger.loaded][:MAX_ROOTS]
-        for entry in [*lasting, *roots[max(len(lasting), len(roots) - MAX_ROOTS) :]]:
-            for obj in self.with_parts(entry.hold()):
-                old = self.objects.get(id(obj))
-                if old is not None and old.target is obj:
-                    old.changed()
-                    objects[id(obj)] = old
-                else:
-                    objects[id(obj)] = Owner(obj, vars(obj))
-        self.objects = objects
+        if not self.row.is_same():
+            self.take()
+        found = list(self.ledger.known.roots.values())
+        lasting = [entry for entry in found if entry.call <= self.ledger.loaded][:MAX_ROOTS]
+        entries = [*lasting, *found[max(len(lasting), len(found) - MAX_ROOTS) :]]
+        same = self.parts is not None and self.parts.is_same()
+        if same and entries == [*self.roots]:
+            return
+        roots: Dict[Any, List[Owner]] = {}
+        for entry in entries:
+            known = self.roots.get(entry)
+            roots[entry] = known if same and known is not None else self.look(entry.hold())
+        self.roots = roots
+        watched = {owner.key: owner for owners in roots.values() for owner in owners}
+        # What callers set of a function is in the module, or the stub, that it is of; its attributes lead to parts.
+        self.objects = {
+            key: owner for key, owner in watched.items() if not isinstance(owner.target, types.FunctionType)
+        }
+        self.parts = Row(owner.space for owner in watched.values())
+
+    def look(self, root: Any) -> List[Owner]:
+        """Return what watches an object and its parts, as they are now."""
+        owners: List[Owner] = []
+        for obj in self.with_parts(root):
+            owner = self.objects.get(id(obj))
+            if owner is not None and owner.target is obj:
+                owner.changed()
+            else:
+                owner = self.objects[id(obj)] = Owner(obj, vars(obj), self.lose)
+            owners.append(owner)
+        return owners
+
+    def lose(self) -> None:
+        """Let go of the attributes of an object that is gone."""
+        self.parts = None
 
     def with_parts(self, root: Any) -> Iterator[Any]:
         """Yield an object of the subject's and its attributes that are such objects too."""
@@ -102,24 +167,39 @@ class Watch:
         function = isinstance(root, types.FunctionType)
         if root is None or not (made or function) or type(getattr(root, "__dict__", None)) is not dict:
             return
-        if not function:  # what callers set of a function is in the module, or the stub, that it is of
-            yield root
+        yield root
         for item in list(vars(root).values()):
             if is_subjects(type(item)) and type(getattr(item, "__dict__", None)) is dict:
                 yield item
 
     def changes(self) -> Iterator[Json]:
         """Yield an event for each attribute that the caller set, deleted or put back."""
-        for owner in [*self.owners, *self.objects.values()]:
-            for name in owner.changed() if owner.target is not None else ():
-                if isinstance(owner.space.get(name), types.ModuleType) and isinstance(owner.target, types.ModuleType):
-                    continue  # a submodule that was imported
-                if isinstance(owner.target, types.ModuleType) and name not in owner.first and name not in owner.space:
-                    continue
-                if is_cached(owner.target, name):
-                    continue
-                yield self.event(owner.target, name, owner.space.get(name, self), owner.first.get(name, self))
+        if not self.row.is_same():
+            yield from self.patches(self.owners)
+            self.row.look()
+        if self.parts is None or not self.parts.is_same():
+            self.parts = None  # what they hold may be other objects now
+            yield from self.patches([*self.objects.values()])
         yield from self.monkeypatches()
+
+    def patches(self, owners: List[Owner]) -> Iterator[Json]:
+        """Yield an event for each changed attribute of some namespaces."""
+        for owner in owners:
+            if owner.is_same():
+                continue
+            for name in owner.changed() if owner.target is not None else ():
+                if self.is_patch(owner, name):
+                    yield self.event(owner.target, name, owner.space.get(name, self), owner.first.get(name, self))
+
+    @staticmethod
+    def is_patch(owner: Owner, name: str) -> bool:
+        """Say whether a changed attribute is the caller's doing."""
+        if isinstance(owner.target, types.ModuleType):
+            if isinstance(owner.space.get(name), types.ModuleType):
+                return False  # a submodule that was imported
+            if name not in owner.first and name not in owner.space:
+                return False
+        return not is_cached(owner.target, name)
 
     def event(self, target: Any, name: str, value: Any, first: Any) -> Json:
         """Return the event of one change."""
@@ -139,16 +219,17 @@ class Watch:
         module = sys.modules.get("_pytest.monkeypatch")
         if module is None:
             return
-        for patcher in [obj for obj in PATCHERS if obj is not None]:
+        for patcher in PATCHERS[:]:
+            if not patcher._setattr and not self.patched:
+                continue
             new = [
                 (target, name)
                 for target, name, _ in patcher._setattr
                 if not self.is_watched(target) and not is_runners(target)
             ]
-            old = self.patched.get(id(patcher), [])
-            if len(new) == len(old):
-                continue
-            self.patched[id(patcher)] = new
+            old = self.patched.pop(id(patcher), [])
+            if new:
+                self.patched[id(patcher)] = new if len(new) != len(old) else old
             for target, name in new[len(old) :]:
                 yield self.event(target, name, getattr(target, name, self), None)
             for target, name in old[len(new) :]:
@@ -156,7 +237,9 @@ class Watch:
 
     def is_watched(self, target: Any) -> bool:
         """Say whether changes of ``target`` are seen anyway."""
-        return any(owner.target is target for owner in self.owners) or id(target) in self.objects
+        key = id(target)
+        owner = self.fixed.get(key)
+        return (owner is not None and owner.target is target) or key in self.objects
 
 
 def is_runners(target: Any) -> bool:
@@ -166,7 +249,7 @@ def is_runners(target: Any) -> bool:
     return name.split(".")[0] in ("_pytest", "pytest", "pluggy", "xdist")
 
 
-PATCHERS: List[Optional[Any]] = []
+PATCHERS: List[Any] = []
 
 
 def watch_monkeypatch(module: Any) -> None:

@@ -32,6 +32,9 @@ CHANGES = {
 }  # fmt: skip
 
 
+EVENTS = frozenset((*CHANGES, "open"))
+
+
 def may_change(event: str, args: Any) -> bool:
     """Say whether files may be other ones after an audit event: a look at the disk is then worth it."""
     if event == "open":

@@ -15,8 +15,8 @@ from typing import Any
 
 from matrix import __version__
 from matrix.agent.contents import held
-from matrix.compare import Json
 from matrix.errors import CaliperError
+from matrix.merging import merge
 from matrix.releases import ReleaseList
 from matrix.services import Control, Services, load_services
 from matrix.subject import Subject
@@ -303,89 +303,6 @@ class Job:
                 except KeyboardInterrupt:
                     # The terminal sent it to the child as well: let it end by itself, and keep what it recorded.
                     process.send_signal(signal.SIGINT)
-
-
-def merge(raw: Path) -> list[Event]:
-    """Return the events of all processes, the first process's first, with one end."""
-    files = sorted(raw.iterdir(), key=lambda path: path.stat().st_ctime_ns)
-    lines: list[Event] = []
-    counts: dict[str, list[int]] = {}
-    tests: dict[str, str] = {}
-    shift = 0
-    for file in files:
-        own = [json.loads(line) for line in file.read_text(encoding="ascii").splitlines()]
-        for line in own:
-            if line.get("e") == "end":
-                tests |= line["tests"]
-                for function, (calls, boundary) in line["counts"].items():
-                    old = counts.get(function, [0, 0])
-                    counts[function] = [old[0] + calls, old[1] + boundary]
-        lines += [renumber(line, shift) if shift else line for line in own if line.get("e") != "end"]
-        shift = max((number for line in lines for number in numbers_in(line)), default=0)
-    return [*lines, {"e": "end", "counts": dict(sorted(counts.items())), "tests": dict(sorted(tests.items()))}]
-
-
-def renumber(line: Event, shift: int) -> Event:
-    """Return a line of a further process with its numbers after those of the ones before."""
-    made: Event = {key: renumber_value(item, shift) for key, item in line.items() if key not in ("stubs", "mocks")}
-    made.update({key: line[key] + shift for key in ("id", "call", "within", "inst") if isinstance(line.get(key), int)})
-    if line.get("e") == "check":
-        made["calls"] = [call + shift for call in line["calls"]]
-        made.update({"tree": renumber_tree(line["tree"], shift)} if "tree" in line else {})
-    if "stubs" in line:
-        made["stubs"] = [renumber_stub(entry, shift) for entry in line["stubs"]]
-    if "mocks" in line:
-        made["mocks"] = [
-            {**renumber_value(entry, shift), "mock": entry["mock"] + shift if entry["mock"] else 0}
-            for entry in line["mocks"]
-        ]
-    return made
-
-
-def renumber_stub(entry: Event, shift: int) -> Event:
-    """Return what a stub did; 0 is one that no value holds."""
-    made: Event = renumber_value({key: item for key, item in entry.items() if key not in ("events", "yields")}, shift)
-    if "events" in entry:
-        made["events"] = [renumber(event, shift) for event in entry["events"]]
-    if "yields" in entry:
-        made["yields"] = [renumber_stub(step, shift) for step in entry["yields"]]
-    made.update({key: entry[key] + shift for key in ("id", "stub") if entry.get(key)})
-    return made
-
-
-def renumber_tree(tree: Json, shift: int) -> Json:
-    """Return the tree of a check with other numbers."""
-    if isinstance(tree, list):
-        return [renumber_tree(item, shift) for item in tree]
-    if not isinstance(tree, dict):
-        return tree
-    if "clock" in tree:
-        return {"clock": tree["clock"] + shift}
-    return {key: (renumber_value if key == "v" else renumber_tree)(item, shift) for key, item in tree.items()}
-
-
-def renumber_value(value: Json, shift: int) -> Json:
-    """Return a value with other numbers; what is data stays as it is."""
-    if isinstance(value, list):
-        return [renumber_value(item, shift) for item in value]
-    if not isinstance(value, dict):
-        return value
-    made = {key: renumber_value(item, shift) for key, item in value.items()}
-    for kind in ("$ref", "$stub", "$class", "$inst", "$mock"):
-        if isinstance(made.get(kind), int):
-            made[kind] += shift
-    return made
-
-
-def numbers_in(line: Event) -> Iterator[int]:
-    """Yield the numbers that a line gives: its own, those of its stubs' calls, and of the calls in their scripts."""
-    if isinstance(line.get("id"), int):
-        yield line["id"]
-    for entry in line.get("stubs", ()):
-        yield entry.get("id", 0)
-        for part in [entry, *entry.get("yields", ())]:
-            for event in part.get("events", ()):
-                yield from numbers_in(event)
 
 
 def contents(blobs: Mapping[str, bytes]) -> list[Event]:

@@ -5,9 +5,38 @@ from pathlib import Path
 from typing import Any
 
 from lines import HEADER, begins, call, check, stub
+from recorded import make_environment, record
 
-from matrix.recording import merge
+from matrix.merging import merge
 from matrix.schema import Checker
+from matrix.trace import read_trace
+
+SUBJECT = """
+class Box:
+    def __init__(self):
+        self.items = []
+
+    def add(self, item):
+        self.items.append(item)
+"""
+CALLER = """
+import os
+import boxes
+
+box = boxes.Box()
+box.add("before")
+if not (child := os.fork()):
+    box.add("shared")
+    other = boxes.Box()
+    other.add("own")
+    if not (grandchild := os.fork()):
+        box.add("grandchild")
+        os._exit(0)
+    os.waitpid(grandchild, 0)
+    os._exit(0)
+os.waitpid(child, 0)
+box.add("after")
+"""
 
 END = {"e": "end", "counts": {"pkg.f": [3, 2]}, "tests": {}}
 
@@ -67,3 +96,20 @@ def test_what_is_data_keeps_its_numbers(tmp_path: Path) -> None:
     shift = first["id"] - 1
     assert looked["tree"]["args"] == [{"clock": 1 + shift}, {"v": [{"$ref": 3 + shift}, {"clock": 1}]}]
     assert looked["calls"] == [1 + shift, 3 + shift]
+
+
+def test_a_fork_goes_on_with_what_it_knew(tmp_path: Path) -> None:
+    """What it calls with objects of the process before refers to the calls there; its own have numbers of their own."""
+    python = make_environment(tmp_path / "venv", "3.11")
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "boxes.py").write_text(SUBJECT)
+    (work / "caller.py").write_text(CALLER)
+    ran = record(python, tmp_path / "trace.gz", ["boxes"], ["python", "caller.py"], work)
+    assert ran.returncode == 0, ran.stderr
+    trace = read_trace(tmp_path / "trace.gz")  # which refuses numbers that are used twice or lead nowhere
+    calls = {event["args"][-1]["value"]: event for _, event in trace.calls() if event["function"] == "boxes.Box.add"}
+    assert sorted(calls) == ["after", "before", "grandchild", "own", "shared"]
+    made = {word: event["access"]["receiver"]["$ref"] for word, event in calls.items()}
+    assert made["before"] == made["shared"] == made["after"] == made["grandchild"] != made["own"]
+    assert trace.end["counts"] == {"boxes.Box.__init__": [2, 2], "boxes.Box.add": [5, 5]}

@@ -64,7 +64,9 @@ def start(path: str) -> Any:
     refuse = network.refusing(config["modules"], config["allowed"], noting(config["refusals"]))
     sys.addaudithook(auditing(recorder, refuse if config["refusals"] else None))
     import atexit
+    import os
 
+    os.register_at_fork(after_in_child=recorder.forked)
     atexit.register(recorder.close)
     return recorder
 

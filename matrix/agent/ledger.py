@@ -59,6 +59,15 @@ class Ledger:
             self.lambdas -= token.definition.kind == "lambda"
         return token
 
+    def fork(self) -> None:
+        """Go on as another process: what is under way here ends in the one before, and numbers begin behind its own."""
+        own = self.snapshots.own
+        self.calls = own.numbers = self.known.clocks = max(self.calls, own.numbers, self.known.clocks)
+        self.top.fork(self.calls, self.test)
+        self.boundaries.clear()
+        for token in self.tokens.values():
+            token.dropped = True
+
     def trouble(self, error: BaseException) -> None:
         """Note an error of ours in the trace: a recording that lost something says so."""
         frame = error.__traceback__

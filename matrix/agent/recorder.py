@@ -217,6 +217,13 @@ class Recorder:
                 self.surroundings.holds(self.ledger.sink(frame))
                 self.ledger.sink(frame).append(event)
 
+    def forked(self) -> None:
+        """Go on as another process."""
+        self.lock, self.local = threading.RLock(), threading.local()  # another thread may have held it
+        self.counts[:] = self.definitions.boundary[:] = [0] * len(self.counts)
+        self.outcomes.clear()
+        self.ledger.fork()
+
     def report(self, test: str, when: str, outcome: str) -> None:
         """Note the outcome of a phase of a test; the trace keeps what is worse than passed."""
         if when == "call" or outcome != "passed":

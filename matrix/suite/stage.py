@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from matrix import environment, installer, recording
+from matrix import environment, installer, merging, recording
 from matrix.environment import Environment
 from matrix.errors import CaliperError
 from matrix.recording import scratch, scratch_environment
@@ -166,7 +166,7 @@ class Stage:
             )
             answer = server.run(job)
             if recorder:
-                answer = replace(answer, events=tuple(recording.merge(folder / "raw")))
+                answer = replace(answer, events=tuple(merging.merge(folder / "raw")))
             if states and not states.tests:
                 states.tests.update(answer.states)
                 states.contents.update(control.seen)

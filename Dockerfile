@@ -37,7 +37,7 @@ LABEL org.opencontainers.image.title="caliper-matrix" \
 COPY --from=build /opt/caliper /opt/caliper
 COPY container/entrypoint.py /opt/caliper/container/
 # The standard library's bytecode: an official base image has none, and a read-only container would compile it each time.
-RUN python3 -m compileall -q -x 'site-packages|dist-packages|/test' "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
+RUN python3 -m compileall -q -x 'site-packages|dist-packages|/test|/idlelib|/lib2to3|/tkinter|/turtledemo|/ensurepip' "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
  && mkdir /results \
  && chown 10001:10001 /results \
  && echo 'caliper:x:10001:10001::/tmp:/usr/sbin/nologin' >>/etc/passwd \

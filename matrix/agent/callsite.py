@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import collections
 import types
-from typing import Any, Deque, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Deque, Dict, Iterator, List, Optional, Set, Tuple, Union
 
 Position = Tuple[int, int, int, int]
 # Nodes without a place of their own: operators, and whether a name is read or written.
@@ -24,7 +24,7 @@ class Source:
         self.nodes: Dict[Position, List[ast.AST]] = {}
         self.ends: Dict[Tuple[int, int], List[ast.Call]] = {}
         self.parents: Dict[ast.AST, ast.AST] = {}
-        self.imports: List[ast.AST] = []
+        self.imports: List[Union[ast.Import, ast.ImportFrom]] = []
         self.statements: Dict[Tuple[int, int], ast.stmt] = {}
         self.origins: Dict[str, str] = {}  # names that the file imports from somewhere: ``module:name``
         self.given: Dict[Tuple[ast.AST, str], List[ast.expr]] = {}

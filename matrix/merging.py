@@ -27,8 +27,10 @@ def merge(raw: Path) -> list[Event]:
             for function, (calls, boundary) in end["counts"].items():
                 old = counts.get(function, [0, 0])
                 counts[function] = [old[0] + calls, old[1] + boundary]
-        new = numbers[process] = numbering(origin, last_in(lines), numbers)
-        lines += [renumber(line, new) for line in own if line.get("e") != "end"]
+        last = last_in(lines)
+        new = numbers[process] = numbering(origin, last, numbers)
+        # The first process keeps its lines to the letter.
+        lines += [renumber(line, new) if last else line for line in own if line.get("e") != "end"]
     return [*lines, {"e": "end", "counts": dict(sorted(counts.items())), "tests": dict(sorted(tests.items()))}]
 
 

@@ -79,16 +79,19 @@ def replay_trace(
     inner: bool = True,
     tests: Sequence[str] | None = None,
     reach: Path | None = None,
+    limit: float | None = None,
 ) -> Replay:
     """Replay one trace in an environment; ``overlay`` is a folder that is put first on the path.
 
     Without ``inner`` only what the program itself called is replayed: enough to tell which tests work; with ``tests``
-    only those are. Functions that are executed below the folder ``reach`` are reported, test by test.
+    only those are. Functions and lines that are executed below the folder ``reach`` are reported, test by test. A call
+    may compute ``limit`` seconds, if that is given.
     """
     chosen = {
         "inner": inner,
         "tests": None if tests is None else sorted(tests),
         "reach": f"{reach}{os.sep}" if reach else "",
+        **({"limit": limit} if limit else {}),
     }
     start = load_services(subject.services, subject.options)
     with scratch() as folder, start(trace.header["profile"]) as services:

@@ -254,6 +254,33 @@ def test_mutants_are_judged_by_the_suite_and_the_replay(demo: Stage, tmp_path: P
     assert [trial.truth for trial in whole] == [trial.truth for trial in trials]
 
 
+def test_a_mutant_that_loops_is_given_up(demo: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not run after too many tests that loop is not replayed either, and no verdict."""
+    monkeypatch.setattr(measured, "TEST_LIMIT", 0.2)
+    monkeypatch.setattr(measured, "PATIENCE", 1)
+    package = find_package(demo)
+    source = package.sources("demo/tests")[NAMES].replace(
+        "def half(value", "def half(value, *_, loop=True):\n    while loop:\n        pass\n\ndef other(value"
+    )
+    site = Site(NAMES, 1, 0, "changed-constant", 0, "half", "")
+    baseline = measure(demo, package, ["loud"])
+    asked: list[set[str]] = []
+
+    def replay(_: Path, tests: Collection[Key]) -> Mapping[Key, str]:
+        asked.append({test.partition("::")[2] for test, _ in tests})
+        return dict.fromkeys(tests, "fails")
+
+    kept = Kept(tmp_path / "suite", ""), Kept(tmp_path / "replay", "")
+    laboratory = Laboratory(demo, package, baseline, *kept, replay, baseline.suite)
+    tests = set(baseline.passing)
+    trial = laboratory.try_one(site, source, (tests, tests))
+    left = {test.partition("::")[2] for (test, _), outcome in trial.truth.items() if outcome == measured.NOT_RUN}
+    assert left == {"test_size", "test_exact"}
+    assert asked == [{"test_half", "test_double", "test_place", "test_profile"}]
+    found = scores.score([trial], baseline.passing, 1)
+    assert (found["killed"]["numerator"], found["left_out"]) == (1, 3)
+
+
 def test_replays_judge_a_package_in_a_folder(demo: Stage, tmp_path: Path) -> None:
     """A recorded trace is replayed with the overlay first on the path: what it breaks fails, the rest works."""
     recorder = tmp_path / "recorder"

@@ -205,6 +205,25 @@ def test_presets_are_set_where_the_attribute_is(run: Run, tmp_path: Path) -> Non
     assert set(outcomes(answer).values()) == {"passed"}
 
 
+def test_too_many_late_tests_end_the_run(run: Run) -> None:
+    """After as many that are late, or end the process, no test is run any more, and the answer says so."""
+    loop = """
+        def test_a():
+            while True: pass
+        def test_b(): pass
+        def test_c():
+            while True: pass
+        def test_d(): pass
+    """
+    answer = run({"test_a.py": loop}, test_limit=0.2, patience=2)
+    assert (outcomes(answer), answer.stopped) == ({"test_a": "failed", "test_b": "passed", "test_c": "failed"}, True)
+    answer = run({"test_a.py": loop}, test_limit=0.2, patience=3)
+    assert (len(answer.outcomes), answer.stopped) == (4, False)
+    died = "import os\ndef test_a(): os._exit(1)\ndef test_b(): pass\n"
+    answer = run({"test_a.py": died}, patience=1)
+    assert (outcomes(answer), answer.stopped) == ({"test_a": "failed"}, True)
+
+
 def test_an_overlay_comes_first(run: Run, tmp_path: Path) -> None:
     """A package in the overlay hides the installed one, for one job."""
     package(tmp_path, "NAME = 'installed'\n")

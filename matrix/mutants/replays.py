@@ -7,7 +7,7 @@ from pathlib import Path
 from matrix import environment
 from matrix.baseline import masks_path, read_baseline
 from matrix.judging import Judge, sort_reports
-from matrix.mutants.running import by_file, starts
+from matrix.mutants.running import TEST_LIMIT, by_file, starts
 from matrix.mutants.selection import Key, Start, Unchanged
 from matrix.replaying import ReplayError, Report, replay_trace
 from matrix.scoring import UNKNOWN
@@ -82,6 +82,7 @@ class Replays:
                     inner=False,
                     tests=[*chosen, ""],  # what a file does at its top decides whether its tests load
                     reach=reach,
+                    limit=TEST_LIMIT if overlay else None,
                 )
             except ReplayError:
                 verdicts |= {(test, profile): UNKNOWN for test in chosen}

@@ -20,6 +20,8 @@ from matrix.mutants.sites import Site, mutate
 from matrix.suite.server import Answer, SuiteServer, kill_all
 from matrix.suite.stage import Selection, Stage, States
 
+NOT_RUN = "not run"  # of a test: too many before it took too long, and it is left out of the scores
+PATIENCE = 3  # tests that take too long, of one mutant: the others that loop would say nothing new
 TEST_LIMIT = 4.0  # seconds of CPU; the slowest test of oras takes a tenth of it, and a mutant may loop for ever
 
 # What the replay says of some tests on a package that lies in a folder: works, fails or unknown.
@@ -198,7 +200,8 @@ class Laboratory:
         with self.package.copied(site.file, source) as overlay:
             name = f"{site.name}\n{source}"
             truth = self.suites.get(name, lambda: self.run_suite(overlay, run))
-            replayed = self.replays.get(name, lambda: self.replay(overlay, replay))
+            ran = {key for key in replay if truth.get(key) != NOT_RUN}
+            replayed = self.replays.get(name, lambda: self.replay(overlay, ran))
             return Trial(site, {**self.baseline.suite.outcomes, **truth}, {**self.replayed.outcomes, **replayed})
 
     def run_suite(self, overlay: Path, affected: Collection[Key]) -> Mapping[Key, str]:
@@ -215,6 +218,7 @@ class Laboratory:
                 selection,
                 overlay=overlay,
                 test_limit=TEST_LIMIT,
+                patience=PATIENCE,
                 together=True,
                 states=self.baseline.states[profile],
             )
@@ -232,7 +236,7 @@ class Laboratory:
 
 def outcome_of(answer: Answer, test: str) -> str:
     """Return a test's outcome."""
-    return answer.outcomes.get(test, ("error", ""))[0]
+    return answer.outcomes.get(test, (NOT_RUN if answer.stopped else "error", ""))[0]
 
 
 def find_package(stage: Stage) -> Package:

@@ -98,6 +98,7 @@ class Answer:
         self.reached: dict[str, dict[str, set[int]]] = {}
         self.entered: dict[str, set[tuple[str, int]]] = {}
         self.states: dict[str, Any] = {}
+        self.stopped = False
         self.trouble = ""
 
     def as_json(self) -> str:
@@ -113,6 +114,7 @@ class Answer:
                 },
                 "entered": {test: sorted(starts) for test, starts in self.entered.items()},
                 "states": self.states,
+                "stopped": self.stopped,
                 "trouble": self.trouble,
             }
         )
@@ -131,6 +133,8 @@ class Answer:
             self.trouble = values[0]
         elif event == "modules":
             self.modules.update(values[0])
+        elif event == "stopped":
+            self.stopped = True
         elif event == "executed":
             self.add(*values)
 
@@ -173,8 +177,12 @@ def run_job(job: dict[str, Any]) -> str:
     """Run a job's files and return its answer."""
     answer = Answer()
     for files in [job["files"]] if job["together"] else [[file] for file in job["files"]]:
-        left = run_part(job, files, answer)
+        left, died = run_part(job, files, answer), 0
         while left and not answer.trouble:
+            died += 1
+            if died == job["patience"]:
+                answer.stopped = True
+                break
             left = run_part(job, left, answer)
     return answer.as_json()
 

@@ -204,11 +204,14 @@ class Control:
 class Reporter:
     """A pytest plugin that writes what happens as JSON lines, and limits each test's time."""
 
-    def __init__(self, stream: int, limit: float, control: Control, reach: Reach) -> None:
-        """Write to the file descriptor ``stream``; interrupt a test after ``limit`` seconds of CPU."""
+    def __init__(self, stream: int, job: dict[str, Any], control: Control, reach: Reach) -> None:
+        """Write to the file descriptor ``stream``; interrupt a test that is late as ``job`` says."""
         self.stream, self.reach = stream, reach
+        self.limit, self.patience = job["test_limit"], job["patience"]
+        self.late: set[str] = set()
+        self.running = ""
+        self.session: Any = None
         self.control = control
-        self.limit = limit
         self.outcomes: dict[str, tuple[str, str]] = {}
         signal.signal(signal.SIGALRM, self.interrupt)
         signal.signal(signal.SIGPROF, self.interrupt)
@@ -221,6 +224,7 @@ class Reporter:
 
     def interrupt(self, *_: Any) -> None:
         """Raise in the test that runs, and again a second later should it go on."""
+        self.late.add(self.running)
         message = f"took longer than {self.limit} s of CPU, or {WAITING} times that"
         raise TestTimeoutError(message)
 
@@ -229,6 +233,10 @@ class Reporter:
         """Start the timers of a test, or stop them by 0: a loop is found by its CPU, on a busy machine too."""
         signal.setitimer(signal.ITIMER_PROF, limit, 1.0)
         signal.setitimer(signal.ITIMER_REAL, limit * WAITING, 1.0)
+
+    def pytest_sessionstart(self, session: Any) -> None:
+        """Keep what can be told to stop."""
+        self.session = session
 
     def pytest_collectreport(self, report: Any) -> None:
         """Say that a file can't be collected, and why."""
@@ -241,6 +249,7 @@ class Reporter:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Say which test begins, and start its clock."""
+        self.running = nodeid
         self.say("start", nodeid)
         try:
             states = self.control.prepare(nodeid)
@@ -257,8 +266,13 @@ class Reporter:
         if fixturedef.scope != "function":
             self.reach.test = ""
 
+    def pytest_runtest_makereport(self) -> None:
+        """Stop the clock while pytest says what came of a phase: an exception there would end all."""
+        self.set_timers(0)
+
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Take the outcome of one phase of a test; the last that says something counts."""
+        self.set_timers(self.limit)
         self.reach.test = report.nodeid if report.when == "setup" else ""
         outcome = report.outcome
         if hasattr(report, "wasxfail"):
@@ -274,6 +288,9 @@ class Reporter:
         """Say how a test ended."""
         self.set_timers(0)
         self.say("outcome", nodeid, *self.outcomes.get(nodeid, ("error", "has no outcome")))
+        if self.patience and len(self.late) >= self.patience:
+            self.say("stopped")
+            self.session.shouldstop = "too many tests took too long"
 
 
 def last_line(longrepr: Any) -> str:
@@ -331,7 +348,7 @@ def run_pytest(job: dict[str, Any], arguments: list[str], stream: int) -> None:
         module.Placeholder = Placeholder  # type: ignore[attr-defined] # what makes it a module of ours
     control = Control(job["control"], job["services"], job["states"])
     reach = Reach(job["reach"])
-    reporter = Reporter(stream, job["test_limit"], control, reach)
+    reporter = Reporter(stream, job, control, reach)
     VirtualSleep().install()
     network = load_network()
     network.redirect(socket, job["redirects"])

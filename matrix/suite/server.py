@@ -31,7 +31,8 @@ class Job:
     and the modules ``subject`` are imported from there even if pytest has imported them before, for itself;
     ``presets`` are (module, "module:attribute", value) triples set when that module was imported; lines executed below
     the folders of ``reach`` are reported; ``limit`` is the seconds for a file, ``test_limit`` the seconds of CPU for a
-    test (by the clock it may take four times as long). ``files`` that are run ``together`` share a process.
+    test (by the clock it may take four times as long); after ``patience`` tests that took longer, or that ended the
+    process, none is run any more, if it is not 0. ``files`` that are run ``together`` share a process.
 
     Connections to the names in ``redirects`` (``host:port``) lead elsewhere; all others off this machine are refused,
     but to those ``allowed``.
@@ -50,6 +51,7 @@ class Job:
     reach: Sequence[str] = ()
     limit: float = 300.0
     test_limit: float = 30.0
+    patience: int = 0
     together: bool = False
     redirects: Mapping[str, str] = field(default_factory=dict)
     allowed: Sequence[str] = ()
@@ -69,6 +71,7 @@ class Answer:
     executed, by file, ``entered`` a test to the (file, first line) of functions that it executed, or looked at the
     parameters of (``""``: what no single test did);
     ``modules`` are the ones that were loaded, ``states`` what the services held before each test, if asked for;
+    it ``stopped`` where too many tests took too long;
     ``events`` what was recorded (docs/trace-format.md), with one ``failed`` for each phase of a test that ended early.
     """
 
@@ -79,6 +82,7 @@ class Answer:
     reached: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     entered: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stopped: bool = False
     events: tuple[dict[str, Any], ...] = ()
 
 
@@ -161,6 +165,7 @@ class SuiteServer:
             {test: {file: tuple(lines) for file, lines in files.items()} for test, files in answer["reached"].items()},
             {test: tuple((file, line) for file, line in starts) for test, starts in answer["entered"].items()},
             answer["states"],
+            answer["stopped"],
         )
 
     def last_words(self) -> str:

@@ -126,6 +126,7 @@ def test_replays_on_the_recorded_release_are_all_ok_every_time(recorded: Recorde
         ("test_pickled gauge.Card.shout", "changed", "'A!!' == 'A' no longer holds"),
         ("test_copied gauge.Sheet.__init__", "ok", ""),
         ("test_handed gauge.tells", "ok", ""),
+        ("test_special gauge.Count.plain", "ok", ""),
         ("test_spread gauge.options", "ok", ""),
         ("test_parses gauge.usage", "unreplayable", "ArgumentParser.format_usage of another package"),
     ],
@@ -170,6 +171,7 @@ def test_a_test_works_if_its_calls_do(recorded: Recorded) -> None:
         "test_zone",
         "test_library",
         "test_spread",
+        "test_special",
     }
     assert tests["test_asked_otherwise"] == "unknown"
     assert tests["test_copied"] == "fails"  # by the copy, which is made without a call of the subject's

@@ -123,7 +123,7 @@ class Callee:
             called = isinstance(self.target, type) or self.site.name not in ("__init__", "__new__")
             self.kind = "constructor" if called else "method"
             return
-        for name in dict.fromkeys((self.site.name, self.name, self.mangled())):
+        for name in dict.fromkeys((self.site.name, *self.special(first), self.name, self.mangled())):
             if name and self.found_on(first, name):
                 return
         if any(self.found_on(first, name) for name in self.aliases(type(first))):
@@ -136,6 +136,13 @@ class Callee:
         kind = first if self.name == "__new__" and isinstance(first, type) else type(first)
         found = inspect.getattr_static(kind, self.name, None)
         return self.leads(getattr(found, "__func__", found))
+
+    def special(self, first: Any) -> List[str]:
+        """Return the special methods that this function is as well, where Python itself looked one up: ``int(x)``."""
+        built_in = isinstance(self.target, (type, types.BuiltinFunctionType))
+        if isinstance(self.site.node, ast.Call) and not (built_in and self.target.__module__ == "builtins"):
+            return []
+        return [name for name in self.aliases(type(first)) if name[:2] == name[-2:] == "__"]
 
     def aliases(self, kind: type) -> List[str]:
         """Return the attributes of a class that are this function by another name."""

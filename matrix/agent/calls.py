@@ -263,10 +263,23 @@ class Callee:
 
     def closure(self) -> Json:
         """Return how a function made by another call is reached: as its result."""
-        made = self.target if self.matched else self.snapshots.known.function(self.frame)
+        made = self.target if self.matched else self.snapshots.known.function(self.frame) or self.kept()
         if made is not None:
             return {"object": self.snapshots.argument(made)}
         return {"opaque": "a function inside of %s" % self.definition.function.partition(".<locals>")[0]}
+
+    def kept(self) -> Any:
+        """Return the function, where an object that an earlier call gave or a module of the subject's keeps it."""
+        roots = [entry.hold() for entry in list(self.snapshots.known.roots.values())]
+        spaces = [self.snapshots.state_of(root) for root in roots if root is not None]
+        for name, module in sorted(sys.modules.items()):
+            if name.split(".")[0] in self.snapshots.ledger.modules and module is not None:
+                spaces.append(vars(module))
+        for space in spaces:
+            for item in list(space.values()):
+                if type(item) is types.FunctionType and item.__code__ is self.code and self.leads(item):
+                    return item
+        return None
 
     def spelled(self) -> Optional[str]:
         """Return ``module:name`` as the caller wrote it, where that leads to what was called."""

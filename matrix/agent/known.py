@@ -95,7 +95,7 @@ class Known:
         if is_atom(obj) or (id(obj) in self.entries and self.get(obj) is not None):
             return
         self.put(obj, call, path, seen)
-        if hasattr(obj, "__dict__") and not isinstance(obj, type):
+        if (hasattr(obj, "__dict__") or has_slots(obj)) and not isinstance(obj, type):
             self.roots[id(obj)] = self.entries[id(obj)]
         for count, (part, inner) in enumerate(parts(obj, path, 0)):
             if count > MAX_PARTS:
@@ -167,6 +167,11 @@ def is_fixed(obj: Any) -> bool:
     """Say whether an object of the standard library is what it is made of, for ever."""
     name = STD_BY_TYPE.get(type(obj), type(obj).__name__ if type(obj).__module__ == "logging" else "")
     return name in FIXED
+
+
+def has_slots(obj: Any) -> bool:
+    """Say whether an object keeps attributes in slots."""
+    return any(vars(kind).get("__slots__") for kind in type(obj).__mro__ if kind.__module__ != "builtins")
 
 
 EMPTY = object()

@@ -143,7 +143,7 @@ class Snapshots:
             return None
         for entry in list(self.known.roots.values()):
             root = entry.hold()
-            for name, item in list(vars(root).items()) if root is not None else ():
+            for name, item in list(state_of(root).items()) if root is not None else ():
                 if item is obj:
                     return {"$ref": entry.call, "path": [*entry.path, ["a", name]]}
                 for inner, part in list(getattr(item, "__dict__", {}).items()) if self.is_subjects(type(item)) else ():

@@ -270,7 +270,8 @@ class Callee:
 
     def kept(self) -> Any:
         """Return the function, where an object that an earlier call gave or a module of the subject's keeps it."""
-        roots = [entry.hold() for entry in list(self.snapshots.known.roots.values())]
+        known = self.snapshots.known
+        roots = [entry.hold() for entry in [*known.roots.values(), *known.slotted.values()]]
         spaces = [self.snapshots.state_of(root) for root in roots if root is not None]
         for name, module in sorted(sys.modules.items()):
             if name.split(".")[0] in self.snapshots.ledger.modules and module is not None:

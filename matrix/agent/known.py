@@ -60,6 +60,7 @@ class Known:
         """Begin with none."""
         self.entries: Dict[int, Entry] = {}
         self.roots: Dict[int, Entry] = {}
+        self.slotted: Dict[int, Entry] = {}  # objects whose attributes lie in slots
         self.has_home: Callable[[Any], bool] = lambda obj: False  # whether it is found without a call
         self.given: set[str] = set()
         self.texts: Dict[str, Tuple[int, Path]] = {}
@@ -86,7 +87,7 @@ class Known:
 
     def forget_gone(self) -> None:
         """Forget objects that are gone."""
-        for entries in (self.entries, self.roots):
+        for entries in (self.entries, self.roots, self.slotted):
             for ident in [ident for ident, entry in entries.items() if entry.is_gone()]:
                 del entries[ident]
 
@@ -95,7 +96,9 @@ class Known:
         if is_atom(obj) or (id(obj) in self.entries and self.get(obj) is not None):
             return
         self.put(obj, call, path, seen)
-        if (hasattr(obj, "__dict__") or has_slots(obj)) and not isinstance(obj, type):
+        if has_slots(obj):
+            self.slotted[id(obj)] = self.entries[id(obj)]
+        elif hasattr(obj, "__dict__") and not isinstance(obj, type):
             self.roots[id(obj)] = self.entries[id(obj)]
         for count, (part, inner) in enumerate(parts(obj, path, 0)):
             if count > MAX_PARTS:
@@ -170,7 +173,9 @@ def is_fixed(obj: Any) -> bool:
 
 
 def has_slots(obj: Any) -> bool:
-    """Say whether an object keeps attributes in slots."""
+    """Say whether an object has no attributes but in slots, and is no data of the standard library's."""
+    if hasattr(obj, "__dict__") or isinstance(obj, type) or type(obj) in STD_BY_TYPE:
+        return False
     return any(vars(kind).get("__slots__") for kind in type(obj).__mro__ if kind.__module__ != "builtins")
 
 

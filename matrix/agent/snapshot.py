@@ -141,7 +141,7 @@ class Snapshots:
         closure = isinstance(obj, types.FunctionType) and "<locals>" in obj.__qualname__ and self.is_subjects(obj)
         if not closure and (not self.is_subjects(type(obj)) or isinstance(obj, (type, enum.Enum))):
             return None
-        for entry in list(self.known.roots.values()):
+        for entry in [*self.known.roots.values(), *self.known.slotted.values()]:
             root = entry.hold()
             for name, item in list(state_of(root).items()) if root is not None else ():
                 if item is obj:

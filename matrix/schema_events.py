@@ -285,8 +285,10 @@ class Line(Values):
 
     def copy(self, line: Json) -> None:
         """Check a copy: of what a call gave, and of nothing else; what is unpickled was pickled by an event before."""
-        fields("a copy", line, {"e": str, "id": int, "how": str, "of": dict})
+        fields("a copy", line, {"e": str, "id": int, "how": str, "of": dict}, {"protocol": int})
         one_of("how a copy is made", line["how"], COPIES)
+        if "protocol" in line and line["how"] != "pickle":
+            refuse("a copy with a protocol that is no pickle")
         number = ident("the number of a copy", line["id"])
         if "$ref" not in line["of"]:
             refuse("a copy of what no call gave")

@@ -63,6 +63,8 @@ def test_replays_on_the_recorded_release_are_all_ok(recorded: Recorded) -> None:
         ("test_globals", "works"),
         ("test_methods_of_one_text", "works"),
         ("test_constant", "fails"),
+        ("test_protocol[2]", "works"),
+        ("test_protocol[3]", "works"),
         ("test_set_after_many_numbers", "works"),
         ("test_kept_functions", "works"),
         ("test_part_in_a_slot", "works"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import types
 from typing import Any, Dict, Optional, Tuple
 
@@ -51,6 +53,12 @@ class Copies:
         entry = known.get(value)
         if not pickled and (not self.ledger.snapshots.is_subjects(type(value)) or (entry and entry.call <= before)):
             return  # nothing of the subject's, or no copy
+        node: Any = callsite.source_of(frame.f_code.co_filename).find(position)
+        if pickled and len(getattr(node, "args", ())) > 1:
+            protocol = protocol_of(node.args[1], frame)
+            if type(protocol) is not int:
+                return
+            event["protocol"] = protocol
         self.ledger.calls += 1
         event["id"] = ident = self.ledger.calls
         if pickled:
@@ -58,9 +66,16 @@ class Copies:
         else:
             known.entries.pop(id(value), None)
             known.add(value, ident, None, [])
-            node = callsite.source_of(frame.f_code.co_filename).find(position)
             self.ledger.last_calls[id(frame), node] = ident
         self.ledger.sink(frame).append(event)
+
+
+def protocol_of(node: ast.expr, frame: types.FrameType) -> Any:
+    """Return the number that says how to pickle, where it is written so that it can be read off."""
+    with contextlib.suppress(ValueError):
+        return ast.literal_eval(node)
+    chain = callsite.chain_of(node)
+    return calls.resolve(chain, frame) if chain else None
 
 
 def how_of(function: Any) -> Optional[str]:

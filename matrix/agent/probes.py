@@ -218,10 +218,19 @@ def probe(name: str, *arguments: ast.expr) -> ast.Call:
 
 
 def copying(node: ast.Call) -> ast.AST:
-    """Return a call with probes around it and its one argument, where its name is that of a function that copies."""
+    """Return a call with probes around it and its first argument, where its name is that of a function that copies.
+
+    It has no other, but for the protocol of a pickle.
+    """
     names = ast.unparse(node.func) if isinstance(node.func, (ast.Name, ast.Attribute)) else ""
     copies = names.rpartition(".")[2] in COPYING and all(part.isidentifier() for part in names.split("."))
-    if not copies or len(node.args) != 1 or node.keywords or isinstance(node.args[0], ast.Starred):
+    most = 2 if names.endswith("dumps") else 1
+    if (
+        not copies
+        or not 1 <= len(node.args) <= most
+        or node.keywords
+        or any(isinstance(argument, ast.Starred) for argument in node.args)
+    ):
         return node
     place_of: Any = (node.lineno, node.end_lineno or 0, node.col_offset, node.end_col_offset or 0)
     position = ast.Constant(place_of)

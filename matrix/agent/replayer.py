@@ -83,7 +83,8 @@ class Replayer:
         try:
             if event["how"] == "unpickle" and of["$ref"] not in self.pickled:
                 return
-            held.value = COPIES[event["how"]](self.decode(of))
+            options = {"protocol": event["protocol"]} if "protocol" in event else {}
+            held.value = COPIES[event["how"]](self.decode(of), **options)
             if event["how"] == "pickle":
                 self.pickled.add(event["id"])
         except Stop:

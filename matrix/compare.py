@@ -1,5 +1,6 @@
 """Compares values of a trace: where two differ, as paths, with what is random about both taken out."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -36,11 +37,18 @@ def escaped(key: str) -> str:
 
 def differences(recorded: Json, replayed: Json, path: str = "") -> Iterator[str]:
     """Yield the path of each place where two values differ; ``/`` separates steps, the empty path is the whole."""
+    # Most are equal to the letter, and that is found sooner: judging takes two thirds of the time.
+    if json.dumps(recorded, sort_keys=True) != json.dumps(replayed, sort_keys=True):
+        yield from parts(recorded, replayed, path)
+
+
+def parts(recorded: Json, replayed: Json, path: str) -> Iterator[str]:
+    """Yield the differences of two values, part by part."""
     if isinstance(recorded, dict) and isinstance(replayed, dict):
         yield from in_mappings(recorded, replayed, path)
     elif isinstance(recorded, list) and isinstance(replayed, list) and len(recorded) == len(replayed):
         for index, (left, right) in enumerate(zip(recorded, replayed, strict=True)):
-            yield from differences(left, right, f"{path}/{index}")
+            yield from parts(left, right, f"{path}/{index}")
     elif isinstance(recorded, str) and isinstance(replayed, str):
         if normal(recorded) != normal(replayed):
             yield path
@@ -55,7 +63,7 @@ def in_mappings(recorded: dict[str, Json], replayed: dict[str, Json], path: str)
     for key in sorted(left.keys() | right.keys()):
         step = f"{path}/{escaped(key)}"
         if key in left and key in right:
-            yield from differences(left[key], right[key], step)
+            yield from parts(left[key], right[key], step)
         else:
             yield step
 

@@ -9,7 +9,7 @@ from typing import Any
 from matrix.compare import differences, is_whole
 from matrix.errors import CaliperError
 from matrix.files import atomic_write
-from matrix.judging import Judge, Reports
+from matrix.judging import Judge, Reports, place_of
 from matrix.trace import Trace
 from matrix.verdict import DIFFERS, EFFECTS, OK
 
@@ -61,13 +61,11 @@ def in_order(table: dict[int, Any]) -> dict[int, Any]:
 
 
 def untrue(reports: Reports) -> Iterator[tuple[int, str]]:
-    """Yield the checks about no call that do not hold on the recorded release itself, with what they found."""
-    for failed in reports.failed_checks.values():
-        yield from (
-            (report["check"], report.get("detail", ""))
-            for report in failed
-            if "check" in report and not report["calls"]
-        )
+    """Yield the checks about no call, and the copies, that fail on the recorded release itself, and how."""
+    for report in (report for failed in reports.failed_checks.values() for report in failed):
+        place = place_of(report)
+        if place is not None and ("copy" in report or not report["calls"]):
+            yield place, report.get("detail", "")
 
 
 def add(masks: dict[int, list[str]], ident: int, made: Mapping[str, Any], found: Iterable[str]) -> None:

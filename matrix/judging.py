@@ -71,6 +71,11 @@ def sort_check(made: Reports, test: str, report: Report) -> None:
             made.broken.setdefault(test, report["unreplayable"])
 
 
+def place_of(report: Report) -> int | None:
+    """Return the place in the trace of a check, or of a copy that cannot be made."""
+    return report.get("check", report.get("at"))
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Judges the calls of one trace, with what the baseline says of them.
@@ -141,11 +146,11 @@ class Judge:
         # What no longer holds of a call that does not replay on the recorded release itself says nothing.
         failed = reports.failed_checks.get(test, ())
         checks = [
-            c for c in failed if not self.unreplayable.keys() & set(c["calls"]) and c.get("check") not in self.checks
+            c for c in failed if not self.unreplayable.keys() & set(c["calls"]) and place_of(c) not in self.checks
         ]
         unloaded = any(reports.does_not_load(file) for file in gates(test))
         fails = unloaded or NO in verdicts or bool(reports.reads.get(test)) or bool(checks)
-        unknown = UNKNOWN in verdicts or test in reports.broken or any(c.get("check") in self.checks for c in failed)
+        unknown = UNKNOWN in verdicts or test in reports.broken or any(place_of(c) in self.checks for c in failed)
         ungated = "fails" if fails else "unknown" if unknown else "works"
         gate = any(not report["optional"] for file in gates(test) for report in reports.imports.get(file, ()))
         return TestRow(test, self.trace.header["profile"], release, "fails" if gate else ungated, ungated)

@@ -63,6 +63,7 @@ def test_replays_on_the_recorded_release_are_all_ok(recorded: Recorded) -> None:
         ("test_globals", "works"),
         ("test_methods_of_one_text", "works"),
         ("test_constant", "fails"),
+        ("test_pickle_of_a_class_of_the_callers", "works"),
         ("test_protocol[2]", "works"),
         ("test_protocol[3]", "works"),
         ("test_set_after_many_numbers", "works"),

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Set, Tuple
 
 from . import making, world
 from .caller import Caller
-from .copying import COPIES
+from .copying import COPIES, Pickles
 from .evaluate import evaluate, function_named
 from .held import remember
 from .making import Absent, Blocked, Broken, Makers, Missing, Stop, Unreplayable, first_line
@@ -42,6 +42,7 @@ class Replayer:
         self.files = files
         self.services: List[str] = job.get("services", [])
         self.clocks: Dict[int, float] = {}
+        self.pickles = Pickles(self.modules)
         self.pickled: Set[int] = set()  # copies whose bytes were made here: nothing else is unpickled
         self.quiet = False  # while what another test did is done again
         self.playback = Playback(self)
@@ -84,7 +85,8 @@ class Replayer:
             if event["how"] == "unpickle" and of["$ref"] not in self.pickled:
                 return
             options = {"protocol": event["protocol"]} if "protocol" in event else {}
-            held.value = COPIES[event["how"]](self.decode(of), **options)
+            copiers: Dict[str, Any] = {**COPIES, "pickle": self.pickles.dumps, "unpickle": self.pickles.loads}
+            held.value = copiers[event["how"]](self.decode(of), **options)
             if event["how"] == "pickle":
                 self.pickled.add(event["id"])
         except Stop:
@@ -93,7 +95,7 @@ class Replayer:
             held.failed = "raised"
             detail = "%s: %s" % (type(error).__name__, first_line(error))
             calls = [of["$ref"]] if of["$ref"] in self.trace.calls else []
-            self.report({"copy": event["id"], "calls": calls, "detail": detail})
+            self.report({"copy": event["id"], "at": event.get("n"), "calls": calls, "detail": detail})
 
     def on_check(self, event: Dict[str, Any]) -> None:
         """Compare again what the caller compared."""

@@ -58,6 +58,7 @@ def test_a_package_is_judged_by_a_program_that_uses_it(index: Index, tmp_path: P
     assert not any("my-demo" in path for path in index.asked)
     assert cli.main(["clean"]) == cli.FINE
     assert not place.folder.parent.exists()
+    assert "| self replay, " in (work / "results" / "my-demo" / "summary.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,6 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or Path("results", name)
     judged = judges(traces)
     summary = aggregate(name, listed, judged, cache / "runs", out)
-    merge_scores(out / "accuracy.json", "self_replay", self_replay.score(judged))
     print(as_json(summary) if options.json else as_text(summary))
     return cli.FINE
 
@@ -127,6 +126,7 @@ def aggregate(name: str, listed: ReleaseList, judged: list[Judge], runs: Path, o
         },
         masks=tuple(mask for judge in judged for mask in masks_of(judge)),
     )
+    merge_scores(out / "accuracy.json", "self_replay", self_replay.score(judged))  # the summary shows them
     return write_results(
         name, header["release"], listed.as_of, calls=calls, tests=tests, releases=releases, extras=extras, out=out
     )

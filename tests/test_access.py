@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from matrix.agent.access import expect
-from matrix.agent.making import Broken, Missing
+from matrix.agent.finding import Broken, Missing
 
 MODULE = """
 class Thing:

@@ -6,7 +6,7 @@ import functools
 import inspect
 from typing import Any, Dict, List, Tuple
 
-from .making import Missing, Unreplayable, find, import_module
+from .finding import Missing, Unreplayable, find, import_module
 from .results import MISSING
 
 

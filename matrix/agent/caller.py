@@ -11,7 +11,7 @@ from . import chance, world
 from .access import arguments, expect, reach
 from .checks import warning
 from .driving import Failure, Synchronous, bind, call_from, calling, drive
-from .making import Blocked, Broken, Missing, Stop, Unreplayable, checked, find, first_line
+from .finding import Blocked, Broken, Missing, Stop, Unreplayable, checked, find, first_line
 from .results import MISSING, Result
 from .values import BadValue, Json, canonical
 

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any, Callable, Dict, List, Set, Tuple
 
-from . import making
+from . import finding
 from .confining import die_with_parent
 from .held import Trace
 
@@ -28,12 +28,12 @@ class Imports:
                 continue
             missing = event["names"] or [event["module"]]
             try:
-                module = making.import_module(event["module"], modules)
+                module = finding.import_module(event["module"], modules)
                 missing = [name for name in event["names"] if not self.has(module, name, event["module"])]
                 if missing:
-                    raise making.Missing("%s has no %s" % (event["module"], missing[0]))
-            except making.Stop as error:
-                verdict = "missing" if isinstance(error, making.Missing) else "import-error"
+                    raise finding.Missing("%s has no %s" % (event["module"], missing[0]))
+            except finding.Stop as error:
+                verdict = "missing" if isinstance(error, finding.Missing) else "import-error"
                 if event["subject"] or event["module"].split(".", 1)[0] not in ("pytest", "_pytest"):
                     made = {"import": event["n"], "file": event["file"], "verdict": verdict, "detail": str(error)}
                     made.update(optional=event["optional"], subject=event["subject"])
@@ -87,10 +87,10 @@ class Imports:
     def problem(self, name: str) -> str:
         """Return what a module of the release needs and did not declare, or why it does not import."""
         try:
-            making.import_module(name, tuple(self.job["modules"]))
-        except making.Missing:
+            finding.import_module(name, tuple(self.job["modules"]))
+        except finding.Missing:
             return ""  # this release does not have the module
-        except making.Broken as error:
+        except finding.Broken as error:
             return str(error)
         return ""
 

@@ -7,7 +7,7 @@ import sys
 from typing import Any, Dict, Optional
 
 from . import snapshot, world
-from .making import Stop, first_line
+from .finding import Stop, first_line
 from .results import Result
 from .values import Encoder, Json
 

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any, Dict, Iterator, List
 
 from . import making
-from .making import Stop, Unreplayable
+from .finding import Stop, Unreplayable
 from .values import Json, canonical
 
 Entry = Dict[str, Any]

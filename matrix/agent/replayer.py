@@ -6,12 +6,13 @@ import contextlib
 import functools
 from typing import Any, Dict, List, Set, Tuple
 
-from . import making, world
+from . import finding, world
 from .caller import Caller
 from .copying import COPIES, Pickles
 from .evaluate import evaluate, function_named
+from .finding import Absent, Blocked, Broken, Missing, Stop, Unreplayable, first_line
 from .held import remember
-from .making import Absent, Blocked, Broken, Makers, Missing, Stop, Unreplayable, first_line
+from .making import Makers
 from .outcomes import Outcomes
 from .playback import Playback
 from .results import Result, Results
@@ -68,7 +69,7 @@ class Replayer:
     def on_read(self, event: Dict[str, Any]) -> None:
         """Read an attribute of the subject's modules, as the caller did."""
         try:
-            making.find(event["path"], self.modules)
+            finding.find(event["path"], self.modules)
         except (Missing, Broken) as error:
             verdict = "missing" if isinstance(error, Missing) else "import-error"
             self.report({"read": event["path"], "verdict": verdict, "detail": str(error)})
@@ -103,7 +104,7 @@ class Replayer:
         if event.get("whole"):
             return
         try:
-            held = evaluate(event["tree"], self.decode, lambda path: making.find(path, self.modules), self.clocks)
+            held = evaluate(event["tree"], self.decode, lambda path: finding.find(path, self.modules), self.clocks)
             made["held"] = bool(held)
             if not made["held"]:
                 made["detail"] = self.found(event["tree"])
@@ -125,7 +126,7 @@ class Replayer:
             return "no longer true"
 
         def find(path: str) -> Any:
-            return making.find(path, self.modules)
+            return finding.find(path, self.modules)
 
         try:
             left, right = (

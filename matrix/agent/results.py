@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from . import snapshot
-from .making import Absent, Blocked, checked
+from .finding import Absent, Blocked, checked
 
 MISSING = object()
 

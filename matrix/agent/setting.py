@@ -7,7 +7,7 @@ import os
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import world
-from .making import Stop
+from .finding import Stop
 from .results import MISSING
 from .values import BadValue
 

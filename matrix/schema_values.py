@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from matrix.agent.contents import content_of
+from matrix.agent.hints import HINTS
 from matrix.agent.making import MEMBERS
-from matrix.agent.values import HINTS, MADE, SINGLETONS, STD
+from matrix.agent.standard import MADE, SINGLETONS, STD
 
 Json = Any
 # Types of the standard library that are no constructor's alone.

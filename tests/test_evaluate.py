@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from matrix.agent.evaluate import evaluate
-from matrix.agent.values import BadValue
+from matrix.agent.standard import BadValue
 
 Json = Any
 RESULTS = {"items": [1, 2, 3], "name": "Ada", "thing": ValueError("no")}

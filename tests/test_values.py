@@ -19,7 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.agent.values import BLOB_SIZE, MAX_DEPTH, BadValue, Decoder, Encoder, Templates, canonical, find_symbol
+from matrix.agent.standard import BadValue
+from matrix.agent.symbols import find_symbol
+from matrix.agent.templates import Templates
+from matrix.agent.values import BLOB_SIZE, MAX_DEPTH, Decoder, Encoder, canonical
 from matrix.schema_values import Values
 
 Anything = Any  # any object of Python

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.agent.values import Templates, sha256
+from matrix.agent.templates import Templates
+from matrix.agent.values import sha256
 from matrix.agent.world import Files, difference, environment
 
 HI = ("file", sha256(b"hi"), False)

@@ -6,7 +6,7 @@ import ast
 import types
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import calls, callsite, chance, checks, probes
+from . import callsite, chance, expectations, forms, probes, reads
 from .definitions import Definitions
 from .ledger import Ledger
 from .snapshot import OUT_OF_SIGHT
@@ -67,7 +67,7 @@ class Boundary:
         if not self.ledger.test:
             self.loading(event, outer)
         if site.awaits and outer is not None:
-            event["awaits"] = checks.awaited(site, outer)
+            event["awaits"] = expectations.awaited(site, outer)
         token = Token(definition, event, sink)
         self.watch_arguments(token, values, site, outer)
         if event["kind"] == "constructor" and not definition.qualname.endswith(".__new__"):
@@ -96,7 +96,7 @@ class Boundary:
         """Say whether what the caller spelled is a call of another library's, which called the subject in turn."""
         if not isinstance(site.node, ast.Call) or site.chain is None or direct_call(site, event, caller):
             return False
-        target = calls.resolve(site.chain, caller)
+        target = forms.resolve(site.chain, caller)
         home = getattr(target, "__module__", None)
         return isinstance(home, str) and home != "builtins" and self.snapshots.home(target) == LIBRARY
 
@@ -151,12 +151,12 @@ class Boundary:
         for token in self.ledger.boundaries[-1:]:
             if "awaits" in token.event:
                 event = token.event
-                made = checks.warning(message, event["awaits"], self.snapshots.state)
+                made = expectations.warning(message, event["awaits"], self.snapshots.state)
                 event.setdefault("warned", []).append(made)
 
     def reads(self, site: callsite.Site, caller: types.FrameType) -> List[Json]:
         """Return the reads of the subject's modules that the call's arguments make."""
-        return [] if site.node is None else checks.reads_of(site.source, site.node, caller, self.ledger.modules)
+        return [] if site.node is None else reads.reads_of(site.source, site.node, caller, self.ledger.modules)
 
     def finish(self, token: Token, how: str, value: Any) -> None:
         """End a call, or a step of a generator: what it gave and what it did to its surroundings."""
@@ -217,7 +217,7 @@ def direct_call(site: callsite.Site, event: Dict[str, Json], caller: types.Frame
     """Say whether a call is what its caller spelled, not one made by what was spelled: ``list(generator())``."""
     access, name = event["access"], site.name
     spelled = str(access.get("name") or access.get("path", "")).rpartition(":")[2].rpartition(".")[2]
-    target = calls.resolve(site.chain, caller) if site.chain is not None else None
+    target = forms.resolve(site.chain, caller) if site.chain is not None else None
     if event["kind"] == "constructor":
         return target is None or isinstance(target, type)  # not ``copy.copy(…)``, which constructs as well
     if spelled == "__call__":  # an object that was called, unless a function was that called it

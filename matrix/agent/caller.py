@@ -9,11 +9,12 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from . import chance, world
 from .access import arguments, expect, reach
-from .checks import warning
 from .driving import Failure, Synchronous, bind, call_from, calling, drive
+from .expectations import warning
 from .finding import Blocked, Broken, Missing, Stop, Unreplayable, checked, find, first_line
 from .results import MISSING, Result
-from .values import BadValue, Json, canonical
+from .standard import BadValue
+from .values import Json, canonical
 
 PLAIN = {"$tmpl", "$text", "$bytes", "$blob", "$tuple", "$dict", "$set", "$frozenset", "$float", "$std"}
 

@@ -9,7 +9,8 @@ import sys
 import types
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import callsite, checks, probes
+from . import callsite, expectations, probes, reads
+from .forms import Forms, resolve
 from .known import EMPTY, content
 from .values import Json, canonical
 
@@ -40,7 +41,7 @@ def event(
     if definition.kind == "generator" and is_context(frame):
         made["via"] = "context"
     if outer is not None:
-        expected = checks.expectation(site, outer)
+        expected = expectations.expectation(site, outer)
         if expected:
             made["expect"] = expected
         if direct and outer.f_code.co_filename in snapshots.ledger.kinds:
@@ -291,7 +292,7 @@ class Callee:
             or not (self.matched or (kind is not None and self.target is kind))
         ):
             return None
-        found = checks.spelling(self.site.chain, self.outer)
+        found = reads.spelling(self.site.chain, self.outer)
         # A helper of the suite's may hand on what is the subject's: only the subject is there in a replay.
         return found if found and found.partition(":")[0].split(".")[0] in self.snapshots.ledger.modules else None
 
@@ -378,40 +379,6 @@ class Callee:
         return self.snapshots.argument(self.values[name])
 
 
-class Forms:
-    """In what form each argument was given."""
-
-    def __init__(self, site: Optional[callsite.Site] = None, frame: Any = None, before: int = 0) -> None:
-        """Read them off the caller's spelling in ``frame``, ``before`` being the receiver's; else they are unknown."""
-        self.positional: Optional[int] = None
-        self.keywords: Optional[Tuple[str, ...]] = None
-        if site is None:
-            return
-        rest = [spread(node, frame, (list, tuple)) for node in site.rest]
-        if site.positional is not None and all(held is not None for held in rest):
-            self.positional = site.positional + sum(map(len, rest)) - before
-        names = [spread(node, frame, (dict,)) for node in site.spread]
-        if site.keywords is not None and all(held is not None for held in names):
-            self.keywords = (*site.keywords, *(name for held in names for name in held))
-
-    def of(self, name: str, index: Optional[int]) -> str:
-        """Return the form of the parameter ``name`` at ``index`` (None: keyword-only)."""
-        if self.keywords is not None and name in self.keywords:
-            return "keyword"
-        if self.positional is not None and index is not None and index < self.positional:
-            return "positional"
-        if self.positional is None or self.keywords is None:
-            return "unknown"
-        return "defaulted"
-
-
-def spread(node: ast.expr, frame: Any, kinds: Tuple[type, ...]) -> Any:
-    """Return the collection that stands behind a star in a call; None where it is not certain which."""
-    chain = callsite.chain_of(node)
-    held = resolve(chain, frame) if chain is not None and len(chain) == 1 else None
-    return held if type(held) in kinds else None
-
-
 def unmangled(name: str) -> str:
     """Return a name as an attribute has it."""
     return name
@@ -430,73 +397,3 @@ def running(function: Any, code: types.CodeType) -> Any:
         function = getattr(function, "__wrapped__", None)
         seen += 1
     return None
-
-
-def resolve(chain: Tuple[str, ...], frame: Any) -> Any:
-    """Return what a dotted name means in ``frame``, without running any code of the subject's; None if unknown."""
-    if frame is None:
-        return None
-    found: Any = None
-    for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
-        if chain[0] in names:
-            found = names[chain[0]]
-            break
-    for name in chain[1:]:
-        if isinstance(found, types.ModuleType):
-            found = vars(found).get(name)
-        else:
-            found = inspect.getattr_static(found, name, None)
-            found = getattr(found, "__func__", found)
-        if found is None:
-            return None
-    return found
-
-
-def shape(function: types.FunctionType, encode: Any) -> Dict[str, Json]:
-    """Return what a stub needs to look like a function of the caller's."""
-    code = function.__code__
-    count = code.co_argcount + code.co_kwonlyargcount
-    flags = code.co_flags
-    kind = "function"
-    for flag, name in (
-        (inspect.CO_COROUTINE, "coroutine"),
-        (inspect.CO_ASYNC_GENERATOR, "asyncgen"),
-        (inspect.CO_GENERATOR, "generator"),
-    ):
-        if flags & flag:
-            kind = name
-    names = list(code.co_varnames[: count + bool(flags & inspect.CO_VARARGS) + bool(flags & inspect.CO_VARKEYWORDS)])
-    made: Dict[str, Json] = {
-        "name": function.__name__,
-        "kind": kind,
-        "names": names,
-        "posonly": code.co_posonlyargcount,
-        "positional": code.co_argcount,
-        "kwonly": code.co_kwonlyargcount,
-        "varargs": bool(flags & inspect.CO_VARARGS),
-        "varkw": bool(flags & inspect.CO_VARKEYWORDS),
-        "constant": is_constant(code, names),
-    }
-    made["file"], made["line"] = encode(code.co_filename, 0), code.co_firstlineno
-    if function.__defaults__:
-        made["defaults"] = [encode(value, 0) for value in function.__defaults__]
-    if function.__kwdefaults__:
-        made["kwdefaults"] = {name: encode(value, 0) for name, value in function.__kwdefaults__.items()}
-    return made
-
-
-def is_constant(code: types.CodeType, names: List[str]) -> bool:
-    """Say whether a body never reads its parameters: then what it gives does not depend on them."""
-    import dis
-
-    probed = 0
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") and instruction.argval == probes.ENTER:
-            probed = len(names) + 1
-        elif probed and instruction.opname.startswith("LOAD_"):
-            probed -= instruction.opname.count("LOAD_")
-        elif instruction.opname.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_CLOSURE")):
-            read = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
-            if not set(names).isdisjoint(read):
-                return False
-    return True

@@ -9,7 +9,8 @@ import array
 import sys
 from typing import Any, Callable, Dict, Optional
 
-from .values import BadValue, Json
+from .standard import BadValue
+from .values import Json
 
 VERSION = 3  # of what ``getstate`` gives: (version, (624 words of 32 bits, which is next), a number put aside or None)
 WORDS = 624

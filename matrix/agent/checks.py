@@ -10,14 +10,15 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
-import re
 import sys
 import textwrap
 import types
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional
 
-from . import callsite, uses
-from .values import HELD, STD_BY_TYPE, Json, resolves, symbol_of
+from . import callsite
+from .reads import module_attribute, reads_of, spelling
+from .standard import STD_BY_TYPE
+from .values import HELD, Json
 
 COMPARISONS = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
@@ -420,154 +421,3 @@ def stored_in(obj: Any) -> Dict[str, Any]:
     except AttributeError:
         return {}
     return space if type(space) is dict else {}
-
-
-def module_attribute(chain: Sequence[str], frame: types.FrameType) -> Optional[Tuple[Any]]:
-    """Return (object,) of a dotted name that goes through modules only, None for any other."""
-    found: Any = None
-    for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
-        if chain[0] in names:
-            found = names[chain[0]]
-            break
-    for name in chain[1:]:
-        if not isinstance(found, (types.ModuleType, type)) or (isinstance(found, type) and name not in vars(found)):
-            return None
-        if name not in vars(found):
-            return None
-        found = vars(found)[name]
-    return (
-        (found,)
-        if len(chain) > 1 or isinstance(found, (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType))
-        else None
-    )
-
-
-def imports_of(source: callsite.Source, file: str, modules: Sequence[str]) -> Iterator[Json]:
-    """Yield the imports at the top of a file of the suite, with the names that it cannot be loaded without."""
-    top = next((uses.used_at_top(tree) for tree in source.parents.values() if isinstance(tree, ast.Module)), ())
-    for node in source.imports:
-        if not isinstance(source.function(node), ast.Module):
-            continue
-        optional = not isinstance(source.parents[node], ast.Module)
-        for module, names in imported(node):
-            if module != "__future__":
-                event = {
-                    "e": "import",
-                    "file": file,
-                    "module": module,
-                    "names": names,
-                    "optional": optional,
-                    "subject": module.split(".")[0] in modules,
-                }
-                used = [] if optional else [a.name for a in node.names if (a.asname or a.name.split(".")[0]) in top]
-                if event["subject"] and used:
-                    event["used"] = [name for name in used if name in (names or [module])]
-                yield event
-
-
-def imported(node: ast.AST) -> Iterator[Tuple[str, List[str]]]:
-    """Yield (module, names) of an import statement; relative imports are the suite's own."""
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            yield alias.name, []
-    elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-        yield node.module, [alias.name for alias in node.names]
-
-
-def reads_of(source: callsite.Source, node: ast.AST, frame: types.FrameType, modules: Sequence[str]) -> List[Json]:
-    """Return the reads of attributes of the subject's modules in an expression or statement, as events."""
-    made: Dict[str, Json] = {}
-    for chain in source.reads(node):
-        symbol = spelling(chain, frame)
-        if symbol and symbol.partition(":")[2] and symbol.partition(":")[0].split(".")[0] in modules:
-            made[symbol] = {"e": "read", "path": symbol}
-    return list(made.values())
-
-
-def spelling(chain: Sequence[str], frame: types.FrameType) -> Optional[str]:
-    """Return ``module:attributes`` for a dotted name as the caller spelled it.
-
-    ``oras.client.OrasClient`` is ``oras.client:OrasClient`` although its class is defined elsewhere, and ``Layout``
-    that was imported from ``oras.layout`` is ``oras.layout:Layout``. None for what begins with a local value.
-    """
-    found: Any = None
-    for names in (frame.f_locals, frame.f_globals):
-        if chain[0] in names:
-            found = names[chain[0]]
-            break
-    source = callsite.source_of(frame.f_code.co_filename)
-    if chain[0] in frame.f_locals and frame.f_locals is not frame.f_globals and callable(found):
-        # A local name for what the file imports by another.
-        other = [name for name, item in frame.f_globals.items() if item is found and name in source.origins]
-        chain = [*other[:1], *chain[1:]] if other else chain
-    rest = list(chain[1:])
-    if isinstance(found, types.ModuleType):
-        while rest and isinstance(vars(found).get(rest[0]), types.ModuleType):
-            found = vars(found)[rest.pop(0)]
-        return attributes(found, rest, found.__name__)
-    if isinstance(found, (type, types.FunctionType)) or callable(found):
-        symbol = symbol_of(found)
-        home = source.origins.get(chain[0]) or (symbol if symbol and resolves(symbol, found) else None)
-        return "%s%s" % (home, "".join("." + name for name in rest)) if home and ":" in home else None
-    return None
-
-
-def attributes(module: types.ModuleType, rest: Sequence[str], name: str) -> Optional[str]:
-    """Return ``module:a.b``, only as far as it leads through classes: beyond are values."""
-    found: Any = module
-    taken: List[str] = []
-    for part in rest:
-        if isinstance(found, (types.ModuleType, type)) and part in vars(found):
-            found = vars(found)[part]
-            taken.append(part)
-        else:
-            break
-    return "%s:%s" % (name, ".".join(taken))
-
-
-def expectation(site: callsite.Site, frame: types.FrameType) -> List[Json]:
-    """Return what the caller is ready to catch: ``{"types": [...], "match": ...}`` each."""
-    made: List[Json] = []
-    for nodes, match in site.expected:
-        found = [module_value(node, frame) for node in nodes]
-        entry: Dict[str, Json] = {"types": [place_of(kind) for kind in found if isinstance(kind, type)]}
-        if isinstance(match, ast.Constant):
-            entry["match"] = match.value
-        made.append(entry)
-    return made
-
-
-def place_of(kind: type) -> str:
-    """Return where a class was made, as the description of an exception has it: of a local one too."""
-    return "%s:%s" % (kind.__module__, kind.__qualname__)
-
-
-def awaited(site: callsite.Site, frame: types.FrameType) -> List[Json]:
-    """Return the warnings that the caller awaits: ``{"types": [...], "match": ..., "all": bool}`` each."""
-    made: List[Json] = []
-    for nodes, match, whole in site.awaits:
-        found = [module_value(node, frame) for node in nodes]
-        entry: Dict[str, Json] = {"types": [symbol_of(kind) for kind in found if isinstance(kind, type)], "all": whole}
-        if isinstance(match, ast.Constant) and isinstance(match.value, str):
-            entry["match"] = match.value
-        made.append(entry)
-    return made
-
-
-def warning(message: Any, awaits: Sequence[Json], look: Any) -> Json:
-    """Return a warning that was shown: its type, its file, and for each that is awaited whether it is that."""
-    names = {symbol_of(kind) for kind in message.category.__mro__}
-    text = str(message.message)
-    met = [
-        (not entry["types"] or not names.isdisjoint(entry["types"]))
-        and (entry.get("match") is None or re.search(entry["match"], text) is not None)
-        for entry in awaits
-    ]
-    return {"type": symbol_of(message.category), "file": look(str(message.filename)), "met": met}
-
-
-def module_value(node: ast.expr, frame: types.FrameType) -> Any:
-    """Return the class that an expression names."""
-    chain = callsite.chain_of(node)
-    found = module_attribute(chain, frame) if chain else None
-    return found[0] if found else None

@@ -7,7 +7,7 @@ import contextlib
 import types
 from typing import Any, Dict, Optional, Tuple
 
-from . import calls, callsite
+from . import callsite, forms
 from .boundary import Boundary
 from .copying import COPIES
 from .ledger import Ledger
@@ -28,7 +28,7 @@ class Copies:
     def begin(self, frame: types.FrameType, position: callsite.Position, name: str, value: Any) -> None:
         """Note what the function that ``name`` spells is about to copy."""
         self.begun.pop((id(frame), position), None)  # one that came to nothing
-        how = how_of(calls.resolve(tuple(name.split(".")), frame))
+        how = how_of(forms.resolve(tuple(name.split(".")), frame))
         if how is None:
             return
         self.ledger.switch()
@@ -75,7 +75,7 @@ def protocol_of(node: ast.expr, frame: types.FrameType) -> Any:
     with contextlib.suppress(ValueError):
         return ast.literal_eval(node)
     chain = callsite.chain_of(node)
-    return calls.resolve(chain, frame) if chain else None
+    return forms.resolve(chain, frame) if chain else None
 
 
 def how_of(function: Any) -> Optional[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Tuple
 
-from . import callsite, checks, probes
+from . import callsite, probes, reads
 from .ledger import Ledger
 from .whose import LIBRARY, SUITE
 
@@ -63,7 +63,7 @@ class Definitions:
         """
         way = (*through, os.path.realpath(path))
         folders = [*self.whose.suite_roots, os.path.dirname(way[-1])]
-        for event in checks.imports_of(callsite.source_of(path), self.whose.place(way[0]), self.whose.modules):
+        for event in reads.imports_of(callsite.source_of(path), self.whose.place(way[0]), self.whose.modules):
             places = [os.path.join(folder, *event["module"].split(".")) for folder in folders]
             own = [place + end for place in places for end in (".py", "") if os.path.exists(place + end)]
             if event["subject"] or not own:

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any, Callable, Dict, Mapping
 
 from .checks import CLOCKS, FUNCTIONS, METHODS, MOCK_CHECKS, PATH_FUNCTIONS
-from .values import BadValue, Json
+from .standard import BadValue
+from .values import Json
 
 OPERATORS: Dict[str, Callable[..., Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,

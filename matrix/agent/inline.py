@@ -9,7 +9,8 @@ import weakref
 from typing import Any, Dict, List, Optional
 
 from .known import is_answer
-from .values import Encoder, Json, symbol_of
+from .symbols import symbol_of
+from .values import Encoder, Json
 
 # Objects inside of objects are followed this far.
 DEPTH = 6

@@ -8,7 +8,8 @@ import types
 import weakref
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from .values import STD_BY_TYPE, resolves, symbol_of
+from .standard import STD_BY_TYPE
+from .symbols import resolves, symbol_of
 
 Path = List[List[Any]]
 # Strings this short are shared by the interpreter, and equal ones are everywhere.

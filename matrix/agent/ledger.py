@@ -10,8 +10,9 @@ from typing import Any, Dict, List, Optional, Tuple
 from .known import Known
 from .sink import Sink
 from .snapshot import Snapshots
+from .templates import Templates
 from .underway import Token
-from .values import Json, Templates
+from .values import Json
 from .whose import Whose, get_frame
 
 

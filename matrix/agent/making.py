@@ -10,9 +10,11 @@ from typing import Any, Callable, Dict, Tuple
 
 from .finding import Blocked, Broken, Missing, Stop, Unreplayable, checked, find, first_line, import_module
 from .harmless import allowed
+from .standard import BadValue, exception_type
 from .standins import STAND_INS, Answer, Duck, expressed, new_mock
+from .symbols import find_symbol
 from .synthesis import finish, synthesize
-from .values import BadValue, Decoder, Json, canonical, exception_type, find_symbol
+from .values import Decoder, Json, canonical
 
 
 class Makers:

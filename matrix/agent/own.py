@@ -10,7 +10,7 @@ import types
 import weakref
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from . import calls
+from . import shapes
 from .values import HELD, Json, canonical
 
 # What Python itself puts into the namespace of a class.
@@ -84,7 +84,7 @@ class Own:
         if number is None:
             number = self.add(self.functions, obj)
             self.codes[obj.__code__] = number
-            self.define("stub", number, **calls.shape(obj, self.inside), **self.named(obj))
+            self.define("stub", number, **shapes.shape(obj, self.inside), **self.named(obj))
         return {"$stub": number}
 
     def named(self, obj: types.FunctionType) -> Dict[str, Json]:

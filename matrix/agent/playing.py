@@ -20,7 +20,8 @@ from .driving import fresh_loop
 from .held import Trace
 from .reach import Reach
 from .replayer import Replayer
-from .values import Templates, sha256
+from .templates import Templates
+from .values import sha256
 from .world import Files, may_change
 
 # What a fork reported: lines for each test that it began; the call that it was at; ``timeout``, ``crash`` or None.

@@ -17,7 +17,9 @@ from .outcomes import Outcomes
 from .playback import Playback
 from .results import Result, Results
 from .setting import Setting
-from .values import BadValue, Decoder, Json, Templates
+from .standard import BadValue
+from .templates import Templates
+from .values import Decoder, Json
 
 SHOWN = (str, int, float, bool, type(None), list, dict, tuple, bytes)
 LONGEST_DETAIL = 300  # characters of a reason

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from . import world
 from .finding import Stop
 from .results import MISSING
-from .values import BadValue
+from .standard import BadValue
 
 
 class Setting:

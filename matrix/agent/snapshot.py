@@ -14,7 +14,8 @@ from .contents import held
 from .inline import Inline, opened
 from .known import Known, Path, is_answer
 from .own import Own
-from .values import HELD, Encoder, Json, canonical, find_symbol, is_dotted, plain_of, resolves, sha256, symbol_of
+from .symbols import find_symbol, is_dotted, resolves, symbol_of
+from .values import HELD, Encoder, Json, canonical, plain_of, sha256
 
 # The state of an object that is not ours is stored this deep: enough to compare it, not to rebuild it.
 STATE_DEPTH = 4

@@ -6,7 +6,8 @@ import ast
 import keyword
 from typing import Any, Dict, List
 
-from .values import BadValue, Decoder, Json
+from .standard import BadValue
+from .values import Decoder, Json
 
 
 def synthesize(definition: Json, player: Any, decoder: Decoder) -> Any:

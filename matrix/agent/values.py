@@ -7,26 +7,20 @@ library's data types listed in ``STD``, and what its caller's hooks make of ``$r
 
 from __future__ import annotations
 
-import argparse
 import base64
 import builtins
 import collections
 import contextlib
-import datetime as dt
-import decimal
 import enum
-import fractions
-import functools
 import hashlib
 import math
-import operator
-import pathlib
-import re
-import sys
-import threading
 import types
-import uuid
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+from .hints import HINTS, hint, made_hint
+from .standard import LOGGING, MADE, SINGLETONS, STD, STD_BY_TYPE, TARINFO, BadValue, distribution, exception_type
+from .symbols import resolves, symbol_of
+from .templates import Templates
 
 Json = Any
 # A longer text or byte string is stored once, by its sha256.
@@ -36,109 +30,9 @@ MAX_DEPTH = 60
 MAX_ITEMS = 100_000
 
 
-class BadValue(ValueError):
-    """A value that is not of the format; the message says which part."""
-
-
 def sha256(data: bytes) -> str:
     """Return the digest that names a blob."""
     return hashlib.sha256(data).hexdigest()
-
-
-class Templates:
-    """Texts that differ from machine to machine, such as a folder or a port, by name.
-
-    ``{name}`` in a ``$tmpl`` stands for one; longer texts are replaced first. A text is only replaced where it stands
-    alone: ``0.0.1`` is not replaced inside ``127.0.0.1``.
-    """
-
-    def __init__(self, texts: Dict[str, str]) -> None:
-        """Make them of name: text."""
-        self.texts = {name: text for name, text in texts.items() if text}
-        self.compile()
-
-    def compile(self) -> None:
-        """Prepare for ``hide`` after ``texts`` was changed."""
-        self.names: Dict[str, str] = {}
-        for name in sorted(self.texts, key=lambda name: (-len(self.texts[name]), name)):
-            self.names.setdefault(self.texts[name], name)
-        alternatives = "|".join(re.escape(text) for text in sorted(self.names, key=lambda text: (-len(text), text)))
-        self.pattern = re.compile(r"(?<![\w.])(?:%s)(?![\w]|\.\d)" % alternatives) if alternatives else None
-
-    def hide(self, text: str) -> Optional[str]:
-        """Return ``text`` as a template, or None where nothing in it needs one."""
-        if self.pattern is None or len(text) < 2:
-            return None
-        found = self.pattern.search(text)
-        if found is None:
-            return None
-        escaped: List[str] = []
-        position = 0
-        while found is not None:
-            escaped.append(escape(text[position : found.start()]))
-            escaped.append("{%s}" % self.names[found.group()])
-            position = found.end()
-            found = self.pattern.search(text, position)
-        escaped.append(escape(text[position:]))
-        return "".join(escaped)
-
-    def plain(self, text: str) -> str:
-        """Return ``text`` for people, with names in the place of what differs from machine to machine."""
-        return (
-            text if self.pattern is None else self.pattern.sub(lambda found: "{%s}" % self.names[found.group()], text)
-        )
-
-    def show(self, template: str) -> str:
-        """Return the text that ``template`` stands for here.
-
-        Raises:
-            BadValue: a name that is not known here.
-        """
-
-        def replace(match: Any) -> str:
-            name = match.group(1)
-            if name is None:
-                return str(match.group()[0])
-            if name not in self.texts:
-                message = "unknown template {%s}" % name
-                raise BadValue(message)
-            return self.texts[name]
-
-        return re.sub(r"\{\{|\}\}|\{([^{}]*)\}", replace, template)
-
-
-def escape(text: str) -> str:
-    """Return ``text`` with its braces doubled, as a template wants them."""
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def symbol_of(obj: Any) -> Optional[str]:
-    """Return ``module:qualified.name`` of a class or function, or None where it has no such home."""
-    module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(name, str) or "<" in name or not is_dotted(module):
-        return None
-    return "%s:%s" % (module, name)
-
-
-def is_dotted(name: str) -> bool:
-    """Say whether a name can be a module's; classes may claim to be of any."""
-    return all(part.isidentifier() for part in name.split("."))
-
-
-def find_symbol(symbol: str) -> Any:
-    """Return the object at ``module:qualified.name`` among the modules that are imported, or raise LookupError."""
-    module, _, name = symbol.partition(":")
-    found: Any = sys.modules.get(module)
-    if found is None:
-        raise LookupError(symbol)
-    for index, part in enumerate(filter(None, name.split("."))):
-        if index and isinstance(found, types.ModuleType):
-            raise LookupError(symbol)  # what a module imports is not its own
-        try:
-            found = getattr(found, part)
-        except Exception:
-            raise LookupError(symbol) from None
-    return found
 
 
 # How an object that is one of these by inheritance is read as such without asking its own class.
@@ -158,68 +52,6 @@ def plain_of(obj: Any) -> List[Any]:
     return [read(obj) for base, read in PLAIN if isinstance(obj, base)][:1]
 
 
-def new_traceback() -> Any:
-    """Return a traceback: of this function."""
-    try:
-        return next(iter(()))
-    except StopIteration as error:
-        return error.__traceback__
-
-
-# Standard-library values, by what their constructor takes. Name: (type, to arguments, from arguments).
-Std = Tuple[type, Callable[[Any], Tuple[Any, ...]], Callable[..., Any]]
-STD: Dict[str, Std] = {
-    "complex": (complex, lambda v: (v.real, v.imag), complex),
-    "range": (range, lambda v: (v.start, v.stop, v.step), range),
-    "slice": (slice, lambda v: (v.start, v.stop, v.step), slice),
-    "date": (dt.date, lambda v: (v.year, v.month, v.day), dt.date),
-    "datetime": (
-        dt.datetime,
-        lambda v: (v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, v.tzinfo, v.fold),
-        lambda *a: dt.datetime(*a[:8], fold=a[8]),  # noqa: DTZ001 # the eighth is its zone
-    ),
-    "time": (
-        dt.time,
-        lambda v: (v.hour, v.minute, v.second, v.microsecond, v.tzinfo, v.fold),
-        lambda *a: dt.time(*a[:5], fold=a[5]),
-    ),
-    "timedelta": (dt.timedelta, lambda v: (v.days, v.seconds, v.microseconds), dt.timedelta),
-    "timezone": (dt.timezone, lambda v: v.__getinitargs__(), dt.timezone),
-    "Decimal": (decimal.Decimal, lambda v: (str(v),), decimal.Decimal),
-    "Fraction": (fractions.Fraction, lambda v: (v.numerator, v.denominator), fractions.Fraction),
-    "Path": (type(pathlib.Path()), lambda v: (str(v),), pathlib.Path),
-    "PurePosixPath": (pathlib.PurePosixPath, lambda v: (str(v),), pathlib.PurePosixPath),
-    "PureWindowsPath": (pathlib.PureWindowsPath, lambda v: (str(v),), pathlib.PureWindowsPath),
-    "Pattern": (type(re.compile("")), lambda v: (v.pattern, v.flags), re.compile),
-    "UUID": (uuid.UUID, lambda v: (str(v),), uuid.UUID),
-    "deque": (collections.deque, lambda v: (list(v), v.maxlen), collections.deque),
-    "OrderedDict": (collections.OrderedDict, lambda v: ([list(i) for i in v.items()],), collections.OrderedDict),
-    "Counter": (collections.Counter, lambda v: (dict(v),), collections.Counter),
-    "partial": (
-        functools.partial,
-        lambda v: (v.func, list(v.args), dict(v.keywords)),
-        lambda f, a, k: functools.partial(f, *a, **k),
-    ),
-    "SimpleNamespace": (types.SimpleNamespace, lambda v: (dict(vars(v)),), lambda d: types.SimpleNamespace(**d)),
-    "Namespace": (argparse.Namespace, lambda v: (dict(vars(v)),), lambda d: argparse.Namespace(**d)),
-    "mappingproxy": (types.MappingProxyType, lambda v: (dict(v),), types.MappingProxyType),
-    "traceback": (types.TracebackType, lambda v: (), new_traceback),
-    "RLock": (type(threading.RLock()), lambda v: (), threading.RLock),
-    "Lock": (type(threading.Lock()), lambda v: (), threading.Lock),
-    "bytearray": (bytearray, lambda v: (bytes(v),), bytearray),
-    "memoryview": (memoryview, lambda v: (v.tobytes(),), memoryview),
-    "method": (types.MethodType, lambda v: (v.__func__, v.__self__), types.MethodType),
-    "itemgetter": (operator.itemgetter, lambda v: v.__reduce__()[1], operator.itemgetter),
-    "attrgetter": (operator.attrgetter, lambda v: v.__reduce__()[1], operator.attrgetter),
-    "methodcaller": (operator.methodcaller, lambda v: v.__reduce__()[1], operator.methodcaller),
-}
-STD_BY_TYPE = {entry[0]: name for name, entry in STD.items()}
-# What a member of an archive says of itself; its module is imported only where it is needed.
-TARINFO = ("name", "size", "mtime", "mode", "type", "linkname", "uid", "gid", "uname", "gname", "devmajor", "devminor")
-# What there is to a logger and to what it tells its handlers; a logger is found by its name.
-LOGGING = {"Logger": ("name", "level", "propagate", "handlers"), "LogRecord": ("name", "levelno", "msg", "args")}
-# Objects that are one thing: there is nothing in them to store.
-SINGLETONS = {"Ellipsis": Ellipsis, "NotImplemented": NotImplemented, "NoneType": type(None)}
 # Functions of built-in classes.
 DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType)
 # Values that nothing can stand inside: they do not count for the distance of a ``$cycle``.
@@ -349,97 +181,6 @@ class Encoder:
         return {"$opaque": "%s.%s" % (kind.__module__, kind.__qualname__)}
 
 
-def tar_info(facts: Dict[str, Any]) -> Any:
-    """Return a member of an archive, as it was."""
-    import tarfile
-
-    made = tarfile.TarInfo()
-    for name in TARINFO:
-        setattr(made, name, facts.get(name))
-    return made
-
-
-def logger(name: str, level: int, propagate: bool, handlers: List[Any]) -> Any:
-    """Return the logger of a name, as it was."""
-    import logging
-
-    made = logging.getLogger(name)
-    made.setLevel(level)
-    made.propagate, made.handlers = propagate, handlers
-    return made
-
-
-def log_record(name: str, level: int, message: Any, arguments: Any) -> Any:
-    """Return what a logger tells its handlers."""
-    import logging
-
-    return logging.LogRecord(name, level, "", 0, message, arguments, None)
-
-
-def hint(obj: Any) -> Optional[Tuple[str, List[Any]]]:
-    """Return what a type hint is made of: (kind, arguments), or None for what is none."""
-    import typing
-
-    name = getattr(obj, "_name", None) or getattr(obj, "__name__", None)
-    if isinstance(name, str) and getattr(typing, name, None) is obj:
-        return "typing", [name]
-    if isinstance(obj, typing.TypeVar):
-        return "TypeVar", [obj.__name__, list(obj.__constraints__), obj.__bound__]
-    if isinstance(obj, typing.ForwardRef):
-        return "ForwardRef", [obj.__forward_arg__]
-    origin, arguments = typing.get_origin(obj), list(typing.get_args(obj))
-    if origin is None or not arguments:
-        return None
-    name = getattr(obj, "_name", None)
-    if type(obj).__module__ == "types" and type(obj).__name__ == "UnionType":
-        return "union", arguments
-    named = getattr(typing, name, None) if isinstance(name, str) and name != "Optional" else None
-    return "alias", [named or origin, arguments]
-
-
-def made_hint(kind: str, arguments: List[Any]) -> Any:
-    """Return a type hint, or raise BadValue where it is none here."""
-    try:
-        return make_hint(kind, arguments)
-    except Exception as error:
-        raise BadValue("no type hint: %s: %s" % (type(error).__name__, error)) from None
-
-
-def make_hint(kind: str, arguments: List[Any]) -> Any:
-    """Return the type hint of a kind that is made of some arguments."""
-    import typing
-
-    if kind == "alias":
-        origin, parts = arguments
-        return origin[tuple(parts) if len(parts) != 1 else parts[0]]
-    if kind == "union":
-        return functools.reduce(operator.or_, arguments)
-    if kind == "TypeVar":
-        return type_variable(arguments[0], tuple(arguments[1]), arguments[2])
-    if kind == "ForwardRef":
-        return typing.ForwardRef(arguments[0])
-    return getattr(typing, arguments[0])
-
-
-@functools.lru_cache(maxsize=None)
-def type_variable(name: str, constraints: Tuple[Any, ...], bound: Any) -> Any:
-    """Return a type variable: equal ones are one, for classes and their bases must name the same."""
-    import typing
-
-    return typing.TypeVar(name, *constraints, bound=bound)
-
-
-HINTS = ("typing", "TypeVar", "ForwardRef", "alias", "union")
-
-
-def resolves(symbol: str, obj: Any) -> bool:
-    """Say whether ``symbol`` leads to ``obj``."""
-    try:
-        return find_symbol(symbol) is obj
-    except LookupError:
-        return False
-
-
 def canonical(value: Json) -> str:
     """Return a text that is equal for equal values: for sorting, digests and comparison."""
     import json
@@ -562,27 +303,3 @@ class Decoder:
             message = "unknown standard type %s" % name
             raise BadValue(message)
         return STD[name][2](*arguments)
-
-
-MADE: Dict[str, Callable[..., Any]] = {"TarInfo": tar_info, "Logger": logger, "LogRecord": log_record}
-
-
-@functools.lru_cache(maxsize=None)
-def distribution(name: str) -> Any:
-    """Return an installed distribution, always the same, or raise BadValue."""
-    import importlib.metadata
-
-    try:
-        return importlib.metadata.distribution(name)
-    except Exception:
-        message = "no distribution %r" % name
-        raise BadValue(message) from None
-
-
-def exception_type(name: str) -> Any:
-    """Return a built-in exception by its name, or raise BadValue."""
-    found = getattr(builtins, name, None)
-    if not (isinstance(found, type) and issubclass(found, BaseException)):
-        message = "no built-in exception %s" % name
-        raise BadValue(message)
-    return found

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
-from .values import Templates
+from .templates import Templates
 
 # What holds no data of a test: caches, environments, histories, pytest's lock with its process id.
 SKIPPED = {

@@ -87,7 +87,7 @@ class CallScores:
                 continue
             if row.function != call["function"]:
                 raise CallsError(row)
-            reason = AWAITS if "awaits" in call else happened.without.get(call["id"], "")
+            reason = happened.without.get(call["id"], "")
             if works(made.verdict) == YES and call["id"] in happened.unchecked:
                 reason = NOT_CHECKED
             elif works(made.verdict) == UNKNOWN:
@@ -149,6 +149,7 @@ def find_happened(judge: Judge, passing: Iterable[str], events: Sequence[Event],
             made.without.update((event["id"], reason) for event in ours.tests[test] if event["e"] == "call")
             continue
         Story(test, ours.tests[test], theirs.tests.get(test, []), places, failures.get(test), renaming).tell(made)
+    made.without.update((call["id"], AWAITS) for _, call in judge.trace.calls() if "awaits" in call)
     return made
 
 
@@ -221,11 +222,7 @@ class Story:
         called = [[{"$stub": stub["stub"]} for stub in made.get("stubs", [])] for made in (call, real)]
         self.renaming.alike(*called)
         stubs = [stub["$stub"] for stub in self.renaming.renamed(called[1])]
-        made = {
-            "outcome": outcome,
-            "effects": self.renaming.renamed(real.get("effects", {})),
-            "stubs": stubs,
-        }
+        made = {"outcome": outcome, "effects": self.renaming.renamed(real.get("effects", {})), "stubs": stubs}
         return {**made, "shifted": shifted(call, real)}
 
 

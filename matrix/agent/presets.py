@@ -31,11 +31,16 @@ def set_presets(job: Dict[str, Any]) -> None:
             def exec_module(module: Any) -> None:
                 execute(module)
                 for where, value in mine:
-                    holder, _, attribute = where.partition(":")
-                    if hasattr(sys.modules.get(holder), attribute):
-                        setattr(sys.modules[holder], attribute, value)
+                    preset(where, value)
 
             spec.loader.exec_module = exec_module
             return spec
 
     sys.meta_path.insert(0, Finder)
+
+
+def preset(target: str, value: Any) -> None:
+    """Set ``module:attribute`` where it is there; a release that lacks it is left as it is."""
+    module, _, name = target.partition(":")
+    if hasattr(sys.modules.get(module), name):
+        setattr(sys.modules[module], name, value)

@@ -19,6 +19,7 @@ from .definitions import Definitions
 from .delegate import Delegate, hide
 from .inner import Inner
 from .ledger import Ledger
+from .presets import preset
 from .steps import Steps
 from .stubs import Stubs
 from .surroundings import Surroundings
@@ -245,10 +246,3 @@ class Recorder:
                 preset(target, value)
         self.surroundings.watch.add(module)
         self.surroundings.watch.refresh()
-
-
-def preset(target: str, value: Any) -> None:
-    """Set ``module:attribute`` where it is there; a release that lacks it is left as it is."""
-    module, _, name = target.partition(":")
-    if hasattr(sys.modules.get(module), name):
-        setattr(sys.modules[module], name, value)

@@ -23,7 +23,7 @@ class Surroundings:
         self.ledger = ledger
         self.files = world.Files(config["roots"], ledger.snapshots.store, ledger.templates)
         self.dirty = True
-        self.environ = dict(os.environ)
+        self.environ = world.environment()
         self.cwd = os.getcwd()
         self.watch = Watch(ledger)
         self.touched = Touched(ledger)
@@ -34,25 +34,28 @@ class Surroundings:
         changed = self.scan()
         if changed:
             sink.append({"e": "files", "changes": self.hide_names(changed)})
-        env = world.difference(self.environ, dict(os.environ))
-        if env:
-            self.environ = dict(os.environ)
-            sink.append(
-                {
-                    "e": "env",
-                    "changes": {name: self.ledger.snapshots.argument(value) for name, value in sorted(env.items())},
-                }
-            )
-        cwd = os.getcwd()
-        if cwd != self.cwd:
-            self.cwd = cwd
-            sink.append({"e": "cwd", "path": self.ledger.snapshots.argument(cwd)})
+        variables = self.variables()
+        if variables:
+            sink.append({"e": "env", "changes": variables})
+        if self.moved():
+            sink.append({"e": "cwd", "path": self.ledger.snapshots.argument(self.cwd)})
         for event in self.watch.changes():
             sink.append(event)  # noqa: PERF402 # making an event may put others before it
         self.touches(sink)
         for name in self.services.changed():
             sink.append({"e": "service", "name": name, "state": self.state(name)})  # noqa: PERF401 # as above
         self.holds(sink)
+
+    def variables(self) -> Dict[str, Json]:
+        """Return the variables of the environment that changed since the last look."""
+        before, self.environ = self.environ, world.environment()
+        changed = world.difference(before, self.environ)
+        return {name: self.ledger.snapshots.argument(value) for name, value in sorted(changed.items())}
+
+    def moved(self) -> bool:
+        """Say whether the working directory is another one since the last look."""
+        before, self.cwd = self.cwd, os.getcwd()
+        return self.cwd != before
 
     def touches(self, sink: List[Json]) -> None:
         """Note what functions of the caller's did to the objects that they were handed."""
@@ -86,14 +89,11 @@ class Surroundings:
         self.dirty = len(self.ledger.boundaries) > 1
         if changed:
             effects["files"] = self.hide_names(changed)
-        env = world.difference(self.environ, dict(os.environ))
-        if env:
-            self.environ = dict(os.environ)
-            effects["env"] = {name: self.ledger.snapshots.argument(value) for name, value in sorted(env.items())}
-        cwd = os.getcwd()
-        if cwd != self.cwd:
-            self.cwd = cwd
-            effects["cwd"] = self.ledger.snapshots.argument(cwd)
+        variables = self.variables()
+        if variables:
+            effects["env"] = variables
+        if self.moved():
+            effects["cwd"] = self.ledger.snapshots.argument(self.cwd)
         self.watch.refresh()
         self.touched.refresh()
         self.holds([])  # what the subject did to them it will do again

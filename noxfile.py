@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import nox
+from nox.logger import logger
 
 nox.needs_version = ">=2026.10.20"  # --parallel
 
@@ -74,7 +75,8 @@ def image(session: nox.Session) -> None:
     """Build the container image as caliper-matrix, and check it: hardened, stopped, killed at 20 moments."""
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "info"], capture_output=True, check=False).returncode:  # noqa: S603
-        session.error("no Docker daemon answers: start one, or set DOCKER_HOST")
+        logger.error("no Docker daemon answers: start one, or set DOCKER_HOST")
+        sys.exit(2)  # a session's own error would be 1
     install(session, "test")
     checks = {"CALIPER_IMAGE": "caliper-matrix", "CALIPER_IMAGE_ROUNDS": "20"}
     session.run("pytest", *(session.posargs or ["tests/test_image.py"]), env=checks)

@@ -51,6 +51,16 @@ entrypoint, tidy = program("entrypoint"), program("tidy")
 # -- the parts
 
 
+def test_without_a_daemon_there_is_one_line(tmp_path: Path) -> None:
+    """`nox -s image` says what is missing, and that it is the environment: exit 2."""
+    command = [sys.executable, "-m", "nox", "--envdir", str(tmp_path), "-s", "image"]
+    nowhere = {**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:1"}
+    done = subprocess.run(command, cwd=ROOT, env=nowhere, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("no Docker daemon answers: start one, or set DOCKER_HOST") == 1
+    assert "Traceback" not in done.stderr
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """Return a folder laid out as /opt/caliper is."""

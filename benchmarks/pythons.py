@@ -102,7 +102,8 @@ class Bench:
             rows = [judge.not_installed(version, error.reason) for judge in judged]
         else:
             also = environment.shared_folder(self.subject.also, there, self.listed.as_of, stage.cache)
-            profiles = replay_release(self.subject, version, there.python.absolute(), traces, also)
+            interpreter, checked = there.python.absolute(), stage.cache / "checked"
+            profiles = replay_release(self.subject, version, interpreter, traces, also=also, checked=checked)
             made.releases.append(row(version, "replayed", ""))  # type: ignore[attr-defined]
             reports = [sort_reports(profiles[judge.trace.header["profile"]]["reports"]) for judge in judged]
             rows = [judge.rows(version, found) for judge, found in zip(judged, reports, strict=True)]

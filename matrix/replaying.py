@@ -6,17 +6,17 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypedDict, Unpack
 
 from matrix.agent.contents import content_of
 from matrix.errors import CaliperError
-from matrix.recording import AGENT, scratch
+from matrix.recording import AGENT, in_memory, scratch
 from matrix.services import Control, Services, load_services
 from matrix.subject import Subject
-from matrix.trace import Trace, read_trace
+from matrix.trace import Trace, read_definitions
 
 # Seconds that one call may compute. Sleep is virtual, so that what takes longer hangs; the slowest of oras takes 0.3 s.
 CALL_LIMIT = 10.0
@@ -26,6 +26,21 @@ PATIENCE = 60.0
 LIMITS = {"AS": 8 << 30, "FSIZE": 1 << 30, "CPU": 600, "CORE": 0}
 
 Report = dict[str, Any]
+
+
+class Options(TypedDict, total=False):
+    """What may be asked of a replay.
+
+    ``overlay`` is a folder that is put first on the path. Without ``inner`` only what the program itself called is
+    replayed: enough to tell which tests work; with ``tests`` only those are. Functions and lines that are executed
+    below the folder ``reach`` are reported, test by test. A call may compute ``limit`` seconds, if that is given.
+    """
+
+    overlay: Path | None
+    inner: bool
+    tests: Sequence[str] | None
+    reach: Path | None
+    limit: float | None
 
 
 class ReplayError(CaliperError):
@@ -45,26 +60,30 @@ def replay_release(
     release: str,
     python: Path,
     traces: Sequence[Path],
+    *,
     also: Path | None,
+    checked: Path,
 ) -> dict[str, Any]:
-    """Replay traces in an environment: the part ``profiles`` of a run file, by profile.
+    """Replay traces in an environment, all at the same time: the part ``profiles`` of a run file, by profile.
 
-    ``also`` is a folder with what the suite needs besides the release, put last on the path.
+    ``also`` is a folder with what the suite needs besides the release, put last on the path; the folder ``checked``
+    notes which traces are valid.
 
     Raises:
         TraceError: a trace cannot be used.
         ReplayError: the agent ended without a result.
     """
-    profiles: dict[str, Any] = {}
-    for path in traces:
-        trace = read_trace(path)
-        replay = replay_trace(subject, release, python, path, trace, also=also)
-        profiles[trace.header["profile"]] = {
-            "trace": trace.digest,
-            "plain_import": replay.plain_import,
-            "reports": list(replay.reports),
-        }
-    return profiles
+    with contextlib.ExitStack() as stack:
+        started = []
+        for path in traces:
+            trace = read_definitions(path, checked)
+            started.append((trace, stack.enter_context(agent_on(subject, release, python, path, trace, also=also))))
+        return {trace.header["profile"]: as_profile(trace, running.result()) for trace, running in started}
+
+
+def as_profile(trace: Trace, replay: Replay) -> dict[str, Any]:
+    """Return what a run file says of one profile."""
+    return {"trace": trace.digest, "plain_import": replay.plain_import, "reports": list(replay.reports)}
 
 
 def replay_trace(
@@ -75,30 +94,32 @@ def replay_trace(
     trace: Trace,
     *,
     also: Path | None,
-    overlay: Path | None = None,
-    inner: bool = True,
-    tests: Sequence[str] | None = None,
-    reach: Path | None = None,
-    limit: float | None = None,
+    **options: Unpack[Options],
 ) -> Replay:
-    """Replay one trace in an environment; ``overlay`` is a folder that is put first on the path.
+    """Replay one trace in an environment."""
+    with agent_on(subject, release, python, path, trace, also=also, **options) as running:
+        return running.result()
 
-    Without ``inner`` only what the program itself called is replayed: enough to tell which tests work; with ``tests``
-    only those are. Functions and lines that are executed below the folder ``reach`` are reported, test by test. A call
-    may compute ``limit`` seconds, if that is given.
-    """
-    chosen = {
-        "inner": inner,
-        "tests": None if tests is None else sorted(tests),
-        "reach": f"{reach}{os.sep}" if reach else "",
-        **({"limit": limit} if limit else {}),
-    }
+
+@contextlib.contextmanager
+def agent_on(
+    subject: Subject,
+    release: str,
+    python: Path,
+    path: Path,
+    trace: Trace,
+    *,
+    also: Path | None,
+    **options: Unpack[Options],
+) -> Iterator["Running"]:
+    """Start the agent on one trace in an environment, with its services around it."""
     start = load_services(subject.services, subject.options)
-    with scratch() as folder, start(trace.header["profile"]) as services:
+    with scratch(in_memory()) as folder, start(trace.header["profile"]) as services:
         contents = {line["id"]: content_of(line) for line in trace.definitions if line["def"] == "content"}
         with Control(services.services, folder, contents, trace.blobs) as control:
-            job = make_job(subject, path, trace, folder, control.address, services=services, also=also, overlay=overlay)
-            return run_agent(release, python, {**job, **chosen}, folder, services)
+            job = make_job(subject, path, trace, folder, control.address, services=services, also=also, options=options)
+            with Running(release, python, job, folder, services) as running:
+                yield running
 
 
 def make_job(
@@ -110,9 +131,10 @@ def make_job(
     *,
     services: Services,
     also: Path | None,
-    overlay: Path | None,
+    options: Options,
 ) -> dict[str, Any]:
     """Return what the agent is told."""
+    overlay, reach, tests = options.get("overlay"), options.get("reach"), options.get("tests")
     roots = {name: str(folder / name) for name in ("work", "home", "tmp")}
     return {
         "trace": str(path.resolve()),
@@ -126,56 +148,83 @@ def make_job(
         "services": sorted(services.services),
         "also": [str(also)] if also else [],
         "overlay": [str(overlay)] if overlay else [],
-        "limit": CALL_LIMIT,
+        "limit": options.get("limit") or CALL_LIMIT,
+        "inner": options.get("inner", True),
+        "tests": None if tests is None else sorted(tests),
+        "reach": f"{reach}{os.sep}" if reach else "",
         "patience": PATIENCE,
         "limits": LIMITS,
     }
 
 
-def run_agent(release: str, python: Path, job: dict[str, Any], folder: Path, services: Services) -> Replay:
-    """Run the agent and return what it reported."""
-    reading, writing = os.pipe()
-    env = {
-        "HOME": str(folder / "home"),
-        "SSL_CERT_FILE": os.devnull,  # reading the system's authorities is 30 ms a connection, and none is reached
-        "TMPDIR": str(folder / "tmp"),
-        "PATH": os.defpath,
-        "LANG": "C.UTF-8",
-        "PYTHONHASHSEED": "0",
-        **services.env,
-    }
-    with os.fdopen(reading, "rb") as results, tempfile.TemporaryFile() as errors:
-        try:
-            process = subprocess.Popen(  # noqa: S603 # the agent
-                [str(python), str(AGENT / "main.py")],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                pass_fds=[writing],
-                env=env,
-                start_new_session=True,
-            )
-        except OSError as error:
-            os.close(writing)
-            message = f"{python}: this Python does not start: {error.strerror}"
-            raise ReplayError(message) from error
-        os.close(writing)
-        try:
-            assert process.stdin is not None  # noqa: S101 # a pipe was asked for
-            process.stdin.write(json.dumps({**job, "out": writing}).encode())
-            process.stdin.close()
-            reports = [json.loads(line) for line in results]
-            process.wait()
-        finally:
-            end(process)
+class Running:
+    """An agent at work; it is ended, with whatever it started, when the context is left."""
+
+    def __init__(self, release: str, python: Path, job: dict[str, Any], folder: Path, services: Services) -> None:
+        """Take what to start; it reports to a file, so that nobody has to listen while several are at work."""
+        self.release, self.python, self.job = release, python, job
+        self.results, self.errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 # see __exit__
+        self.env = {
+            "HOME": str(folder / "home"),
+            "SSL_CERT_FILE": os.devnull,  # reading the system's authorities is 30 ms a connection, and none is reached
+            "TMPDIR": str(folder / "tmp"),
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            "PYTHONHASHSEED": "0",
+            **services.env,
+        }
+
+    def __enter__(self) -> Self:
+        """Start it.
+
+        Raises:
+            ReplayError: this Python does not start.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.results)
+            stack.enter_context(self.errors)
+            try:
+                self.process = subprocess.Popen(  # noqa: S603 # the agent
+                    [str(self.python), str(AGENT / "main.py")],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self.errors,
+                    pass_fds=[self.results.fileno()],
+                    env=self.env,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                message = f"{self.python}: this Python does not start: {error.strerror}"
+                raise ReplayError(message) from error
+            stack.callback(end, self.process)
+            assert self.process.stdin is not None  # noqa: S101 # a pipe was asked for
+            with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:  # it may be no Python at all
+                stdin.write(json.dumps({**self.job, "out": self.results.fileno()}).encode())
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self.stack.close()
+
+    def result(self) -> Replay:
+        """Return what it reported, once it is done.
+
+        Raises:
+            ReplayError: it ended without a result.
+        """
+        self.process.wait()
+        self.results.seek(0)
+        reports = [json.loads(line) for line in self.results if line.endswith(b"\n")]
         if not reports or reports[-1] != {"end": True}:
-            errors.seek(0)
-            last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
+            self.errors.seek(0)
+            last = self.errors.read().decode(errors="replace").strip().splitlines()[-1:]
             reason = "".join(last) or "no reason given"
-            message = f"{release}: {python}: the replay ended early (exit status {process.returncode}): {reason}"
+            status = f"exit status {self.process.returncode}"
+            message = f"{self.release}: {self.python}: the replay ended early ({status}): {reason}"
             raise ReplayError(message)
-    plain = next((report["plain"] for report in reports if "plain" in report), "")
-    return Replay([report for report in reports[:-1] if "plain" not in report], plain)
+        plain = next((report["plain"] for report in reports if "plain" in report), "")
+        return Replay([report for report in reports[:-1] if "plain" not in report], plain)
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

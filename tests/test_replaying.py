@@ -4,16 +4,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from recorded import make_environment
 
+from matrix.agent.contents import held
 from matrix.baseline import compare_runs
 from matrix.judging import Judge, sort_reports
-from matrix.recording import record_command
+from matrix.recording import in_memory, record_command
 from matrix.replaying import ReplayError, replay_release, replay_trace
 from matrix.subject import Subject
-from matrix.trace import Trace, TraceError, read_trace
+from matrix.trace import Event, Trace, TraceError, read_trace, write_trace
 
 FIXTURE = Path(__file__).parent / "fixtures" / "gauge"
 COMMAND = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gauge.py", "test_helped.py")
@@ -198,13 +200,51 @@ def test_a_trace_that_is_cut_off_is_refused(recorded: Recorded, tmp_path: Path) 
     half = tmp_path / "half.trace.jsonl.gz"
     half.write_bytes(recorded.path.read_bytes()[:-200])
     with pytest.raises(TraceError, match="cut off"):
-        replay_release(SUBJECT, "new", recorded.python, [half], None)
+        replay_release(SUBJECT, "new", recorded.python, [half], also=None, checked=tmp_path / "checked")
 
 
 def test_a_python_that_does_not_start_is_named(recorded: Recorded, tmp_path: Path) -> None:
     """An environment that is gone is told in one line."""
     with pytest.raises(ReplayError, match="does not start"):
-        replay_release(SUBJECT, "new", tmp_path / "python", [recorded.path], None)
+        replay_release(SUBJECT, "new", tmp_path / "python", [recorded.path], also=None, checked=tmp_path / "checked")
+
+
+def test_all_traces_of_a_release_are_at_work_together(recorded: Recorded, tmp_path: Path) -> None:
+    """Each gives what it gives alone."""
+    checked = tmp_path / "checked"
+    alone = replay_release(SUBJECT, "old", recorded.python, [recorded.path], also=None, checked=checked)
+    other = tmp_path / "other.trace.jsonl.gz"
+    header = {name: value for name, value in recorded.trace.header.items() if name != "trace"}
+    lines = [*blobs(recorded.trace), *recorded.trace.definitions, *recorded.trace.events, recorded.trace.end]
+    write_trace(other, {**header, "profile": "other"}, lines)
+    both = replay_release(SUBJECT, "old", recorded.python, [recorded.path, other], also=None, checked=checked)
+    assert list(both) == ["default", "other"]
+    assert as_rows(recorded.trace, both["other"]) == as_rows(recorded.trace, alone["default"])
+
+
+def blobs(trace: Trace) -> list[Event]:
+    """Return the lines of the contents of a trace."""
+    return [{"def": "blob", "id": digest, **held(data)} for digest, data in trace.blobs.items()]
+
+
+def as_rows(trace: Trace, profile: Mapping[str, Any]) -> list[str]:
+    """Return the verdict of each call."""
+    return [row.verdict for row in Judge(trace).rows("old", sort_reports(profile["reports"]))[0]]
+
+
+def test_small_files_are_made_in_memory_unless_it_is_said_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a folder has room; TMPDIR is heard, and a folder that is not there is none."""
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr("matrix.recording.ROOM", 1)
+    assert in_memory(tmp_path) == tmp_path
+    assert in_memory(tmp_path / "none") is None
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert in_memory(tmp_path) is None
+    monkeypatch.delenv("TMPDIR")
+    monkeypatch.setattr("matrix.recording.ROOM", 1 << 62)
+    assert in_memory(tmp_path) is None
 
 
 def test_nothing_is_left_in_the_temporary_folder(
@@ -212,5 +252,6 @@ def test_nothing_is_left_in_the_temporary_folder(
 ) -> None:
     """A replay removes its scratch folder."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     replay_trace(SUBJECT, "new", recorded.python, recorded.path, recorded.trace, also=None)
     assert list(tmp_path.iterdir()) == []

@@ -242,7 +242,7 @@ class Caller:
         with contextlib.suppress(ValueError, OSError):
             self.player.files.apply(effects.get("files", {}), self.player.setting.content)
         for name, digest in effects.get("services", {}).items():
-            self.player.setting.restore(name, digest)
+            self.player.restore(name, digest)
         for called in event.get("mocks", []):
             with contextlib.suppress(Stop, Exception):
                 mock = self.player.decode({"$mock": called["mock"]})

@@ -20,9 +20,12 @@ from .driving import fresh_loop
 from .held import Trace
 from .reach import Reach
 from .replayer import Replayer
+from .services import Counts
 from .templates import Templates
 from .values import sha256
 from .world import Files, may_change
+
+LOOKS = 10  # times that is looked, within the time that a call may take, whether anything was reported
 
 # What a fork reported: lines for each test that it began; the call that it was at; ``timeout``, ``crash`` or None.
 Played = Tuple[List[List[bytes]], Optional[int], Optional[str]]
@@ -38,10 +41,13 @@ class Agent:
         self.files = Files(job["roots"], sha256, Templates(job["templates"]))
         self.files.scan()
         self.asking: Tuple[int, Any] = (0, None)
+        self.services: List[str] = job["services"]  # sorted
+        self.counts = Counts(job["control"]) if job["control"] else None
+        self.restored: Dict[str, Tuple[Optional[str], Optional[bytes]]] = {}
 
     def report(self, made: Dict[str, Any]) -> None:
         """Write one line."""
-        self.out.write(json.dumps(made, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n")
+        self.out.write(as_line(made))
 
     def run(self) -> None:
         """Play every test."""
@@ -91,8 +97,17 @@ class Agent:
         files, states = self.begin(test)
         self.files.dirty = True  # a fork was at work, or what another test started
         self.files.bring({name: tuple(entry) for name, entry in files.items()}, self.trace.blobs.__getitem__)
-        for name in self.job.get("services", []):
-            self.ask({"do": "restore", "name": name, "state": states.get(name)})
+        for name in self.services:
+            self.restore(name, states.get(name))
+
+    def restore(self, name: str, state: Optional[str]) -> None:
+        """Bring a service into a recorded state, by its digest; without one, into that which it began with."""
+        index = self.services.index(name)
+        count = self.counts.of(index) if self.counts else None
+        if count is not None and self.restored.get(name) == (state, count):
+            return
+        self.ask({"do": "restore", "name": name, "state": state})
+        self.restored[name] = (state, self.counts.of(index) if self.counts else None)
 
     def ask(self, request: Dict[str, Any]) -> Any:
         """Ask the process that runs the services."""
@@ -106,24 +121,29 @@ class Agent:
         return json.loads(file.readline())
 
     def fork(self, tests: List[str], skip: Dict[str, str], inner: bool) -> Played:
-        """Play tests in a fork."""
+        """Play tests in a fork, whose lines go to a file: a pipe would wake this process at each of them."""
         reading, writing = os.pipe()
+        lines = unnamed(self.job["templates"]["root"])
         child = os.fork()
         if child == 0:
             os.close(reading)
             try:
                 die_with_parent()  # what the kernel keeps of this is not handed to a fork
                 os.setsid()
-                self.child(tests, skip, writing, inner)
+                self.child(tests, skip, lines, inner)
             except BaseException:
-                os.write(writing, json.dumps({"trouble": traceback.format_exc()[-2000:]}).encode("ascii") + b"\n")
+                write(lines, [as_line({"trouble": traceback.format_exc()[-2000:]})])
             finally:
+                with contextlib.suppress(OSError):
+                    os.write(writing, b"\0")  # its end is not: what it started may hold the pipe
                 os._exit(0)
         os.close(writing)
         try:
-            return self.watch(child, reading)
+            verdict = self.watch(child, reading, lines)
+            return sort_lines(os.pread(lines, os.fstat(lines).st_size, 0), verdict)
         finally:
             os.close(reading)
+            os.close(lines)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):
@@ -131,48 +151,29 @@ class Agent:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(child, 0)
 
-    def watch(self, child: int, reading: int) -> Played:
-        """Collect a fork's lines, until it is done, dies, or a call takes too long."""
-        played: List[List[bytes]] = []
-        begun: Optional[int] = None
-        pending = b""
-        spent, began = processor_time(child), time.monotonic()
-        while True:
-            ready, _, _ = select.select([reading], [], [], self.job["limit"])
-            if not ready:
+    def watch(self, child: int, reading: int, lines: int) -> str:
+        """Wait until a fork is done or dies, or a call takes too long, and say what befell the call that it is at."""
+        size, spent, began = 0, processor_time(child), time.monotonic()
+        while not select.select([reading], [], [], self.job["limit"] / LOOKS)[0]:
+            used, now, written = processor_time(child), time.monotonic(), os.fstat(lines).st_size
+            if written != size:
+                size, spent, began = written, used, now
+            elif now - began >= self.job["limit"]:
                 # A slow machine is no slow call: the processor's time counts, where it is known.
-                used, late = processor_time(child), time.monotonic() - began > self.job["patience"]
+                late = now - began > self.job["patience"]
                 if late or used is None or spent is None or used - spent >= self.job["limit"]:
-                    return played, begun, "timeout"
-                continue
-            spent, began = processor_time(child), time.monotonic()
-            data = os.read(reading, 1 << 16)
-            if not data:
-                return played, begun, "crash"
-            *whole, pending = (pending + data).split(b"\n")
-            for line in whole:
-                if line.startswith(b'{"begin"'):
-                    begun = json.loads(line)["begin"]
-                elif line.startswith(b'{"done"'):
-                    return played, None, None
-                else:
-                    if line.startswith(b'{"test"'):
-                        played.append([])
-                        begun = None
-                    played[-1].append(line + b"\n")
+                    return "timeout"
+        return "crash"
 
     def child(self, tests: List[str], skip: Dict[str, str], writing: int, inner: bool) -> None:
         """Play tests; runs in the fork."""
         waiting: List[bytes] = []
 
         def emit(made: Dict[str, Any]) -> None:
-            waiting.append(json.dumps(made, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n")
-            if not made.keys() & {"begin", "test", "done"}:
-                return  # what is lost with the process is what it did since a call began
-            data = b"".join(waiting)
-            waiting.clear()
-            while data:
-                data = data[os.write(writing, data) :]
+            waiting.append(as_line(made))
+            if made.keys() & {"begin", "test", "done"}:  # what is lost with the process is what it did since
+                write(writing, waiting)
+                waiting.clear()
 
         watch_files(self.files)
         kept: List[Any] = []  # finalizers of what one test made are not to run in the middle of another
@@ -182,7 +183,7 @@ class Agent:
             emit({"test": test})
             self.reach.take()
             fresh_loop()
-            replayer = Replayer({**self.job, "skip": skip}, self.trace, self.files, emit, self.ask)
+            replayer = Replayer({**self.job, "skip": skip}, self.trace, self.files, emit, self.restore)
             kept.append(replayer)
             with replayer.setting.restoring(self.job["roots"]["work"]):
                 for event in self.trace.settings.get(test, ()):
@@ -194,6 +195,43 @@ class Agent:
             if self.reach.folder:
                 emit({"reached": self.reach.take()})
         emit({"done": True})
+
+
+def as_line(made: Dict[str, Any]) -> bytes:
+    """Return what is reported as a line of JSON."""
+    return json.dumps(made, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def unnamed(folder: str) -> int:
+    """Open a file that has no name any more."""
+    path = os.path.join(folder, "lines")
+    file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    os.unlink(path)
+    return file
+
+
+def write(file: int, lines: List[bytes]) -> None:
+    """Write lines whole."""
+    data = b"".join(lines)
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def sort_lines(data: bytes, verdict: str) -> Played:
+    """Return what a fork reported before ``verdict`` befell it, if it was not done by then."""
+    played: List[List[bytes]] = []
+    begun: Optional[int] = None
+    for line in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):
+        if line.startswith(b'{"begin"'):
+            begun = json.loads(line)["begin"]
+        elif line.startswith(b'{"done"'):
+            return played, None, None
+        else:
+            if line.startswith(b'{"test"'):
+                played.append([])
+                begun = None
+            played[-1].append(line)
+    return played, begun, verdict
 
 
 def file_of(test: str) -> str:

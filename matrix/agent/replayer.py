@@ -28,16 +28,16 @@ LONGEST_DETAIL = 300  # characters of a reason
 class Replayer:
     """Plays one test's events in a process of its own."""
 
-    def __init__(self, job: Dict[str, Any], trace: Any, files: world.Files, emit: Any, ask: Any) -> None:
+    def __init__(self, job: Dict[str, Any], trace: Any, files: world.Files, emit: Any, restore: Any) -> None:
         """Make one.
 
-        ``files`` is what lies on the disk and is kept up to date, ``emit(dict)`` reports, and ``ask(dict)`` talks to
-        the process that runs the services.
+        ``files`` is what lies on the disk and is kept up to date, ``emit(dict)`` reports, and ``restore(name, digest)``
+        brings a service into a state.
         """
         self.modules: Tuple[str, ...] = tuple(job["modules"])
         self.imports = trace.imports
         self.definitions = trace.definitions
-        self.trace, self.emit, self.ask = trace, emit, ask
+        self.trace, self.emit, self.restore = trace, emit, restore
         self.templates = Templates(job["templates"])
         self.makers = Makers(self)
         self.decoder = Decoder(self.templates, self.makers.hook, trace.blobs)

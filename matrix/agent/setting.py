@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 from . import world
 from .finding import Stop
@@ -47,11 +47,7 @@ class Setting:
 
     def on_service(self, event: Dict[str, Any]) -> None:
         """Bring a service into a state."""
-        self.restore(event["name"], event["state"])
-
-    def restore(self, name: str, digest: Optional[str]) -> None:
-        """Ask for a service's recorded state; without a digest, the one that it began with."""
-        self.player.ask({"do": "restore", "name": name, "state": digest})
+        self.player.restore(event["name"], event["state"])
 
     def on_hold(self, event: Dict[str, Any]) -> None:
         """Change a collection of the caller's as the caller did."""
@@ -119,7 +115,7 @@ class Setting:
             {name: tuple(entry) for name, entry in entries.items() if entry is not None}, self.content
         )
         for name in self.player.services:
-            self.restore(name, states.get(name))
+            self.player.restore(name, states.get(name))
 
     def is_inside(self, path: str) -> bool:
         """Say whether a path is in one of the working folders."""

@@ -6,7 +6,7 @@ The sessions of the noxfile run this; what they pass by options has defaults for
 import argparse
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,7 @@ def _judge(subject: Subject, plan: staleness.Plan, listed: ReleaseList, release:
         python = environment.read_environment(venv).python_version
         return Run(subject.name, release.version, INSTALL_ERROR, error.reason, "", "", python, {}, [], {})
     also = environment.shared_folder(subject.also, there, listed.as_of, plan.cache)
-    profiles = _replay(subject, release, there, plan.traces, also)
+    profiles = _replay(subject, release, there, plan, also)
     return Run(
         subject=subject.name,
         release=release.version,
@@ -154,12 +154,13 @@ def _replay(
     subject: Subject,
     release: Release,
     there: environment.Environment,
-    traces: Sequence[Path],
+    plan: staleness.Plan,
     also: Path | None,
 ) -> dict[str, Any]:
     from matrix.replaying import replay_release  # noqa: PLC0415 # a release that cannot be installed needs none of it
 
-    return replay_release(subject, release.version, there.python.absolute(), traces, also)
+    python, checked = there.python.absolute(), plan.cache / "checked"
+    return replay_release(subject, release.version, python, plan.traces, also=also, checked=checked)
 
 
 def _plain_import(profiles: Mapping[str, Any]) -> str:

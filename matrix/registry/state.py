@@ -2,7 +2,7 @@
 
 import bisect
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -41,17 +41,19 @@ class State:
         """Start empty."""
         self.lock = threading.RLock()
         self.generation = 0
+        self.announce: Callable[[], None] = _nobody  # told of each change, before its author has an answer
         self._repositories: dict[str, Repository] = {}
 
     def changed(self) -> None:
         """Count a change."""
         with self.lock:
             self.generation += 1
+            self.announce()
 
     def _change(self, name: str) -> Repository:
         repository = self._repositories.setdefault(name, Repository())
         repository.frozen = repository.ordered = None
-        self.generation += 1
+        self.changed()
         return repository
 
     def _known(self, name: str) -> Repository:
@@ -139,7 +141,7 @@ class State:
     def restore(self, repositories: dict[str, RepositorySnapshot]) -> None:
         """Be as in the snapshot; repositories that did not change since are left alone."""
         with self.lock:
-            self.generation += 1
+            self.changed()
             self._repositories = {name: self._thawed(name, wanted) for name, wanted in repositories.items()}
 
     def _thawed(self, name: str, wanted: RepositorySnapshot) -> Repository:
@@ -147,6 +149,10 @@ class State:
         if present is not None and present.frozen is wanted:
             return present
         return Repository(dict(wanted["tags"]), dict(wanted["manifests"]), set(wanted["blobs"]), wanted)
+
+
+def _nobody() -> None:
+    pass
 
 
 def _after(ordered: list[str], last: str | None) -> list[str]:

@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from matrix.registry import Registry
@@ -22,6 +22,13 @@ class RegistryService(Service):
     def generation(self) -> int:
         """Return a number that changes whenever the state does."""
         return self.registry.generation
+
+    def announce(self, changed: Callable[[], None]) -> bool:
+        """Tell of each change, where the registry is ours; another one is asked."""
+        if not isinstance(self.registry, Registry):
+            return False
+        self.registry.store.state.announce = changed
+        return True
 
     def snapshot(self) -> object:
         """Return the state: the names of what is there."""

@@ -331,12 +331,14 @@ class Line(Trees):
 
     def patch(self, line: Json) -> None:
         """Check a changed attribute."""
-        flags = {"undo": bool, "deleted": bool}
+        flags = {"undo": bool, "deleted": bool, "strict": bool}
         fields("a patch", line, {"e": str, "target": dict, "name": str}, {"value": object, **flags})
-        if sum((line.get("undo") is True, line.get("deleted") is True, "value" in line)) != 1 or len(line) != len(
-            ("e", "target", "name", "one")
+        if sum((line.get("undo") is True, line.get("deleted") is True, "value" in line)) != 1 or any(
+            line.get(flag) is False for flag in flags
         ):
             refuse("a patch must have one of value, deleted and undo")
+        if "strict" in line and "undo" in line:
+            refuse("what undoes a patch is not strict")
         self.argument(line["target"])
         self.argument(line.get("value"))
 

@@ -167,11 +167,12 @@ def test_global_state(calls: list[str]) -> None:
 
 
 def test_monkeypatch(calls: list[str], events: list[Any]) -> None:
-    """A patch of the package's attribute is an event before the call, and its stand-in is a stub."""
+    """A patch of the package's attribute is an event before the call, its stand-in a stub; its undoing one as well."""
     assert calls == ["function plain.charge(2) -> 14"]
     kinds = [event["e"] for event in events if event["e"] in ("patch", "call")]
-    assert kinds == ["patch", "call"]
-    (patch,) = [event for event in events if event["e"] == "patch"]
+    assert kinds == ["patch", "call", "patch"]
+    patch, undone = [event for event in events if event["e"] == "patch"]
+    assert (patch["strict"], undone["undo"]) == (True, True)
     assert (patch["target"], patch["name"], list(patch["value"])) == ({"$symbol": "cases.plain:"}, "rate", ["$stub"])
 
 

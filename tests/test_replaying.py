@@ -174,10 +174,34 @@ def test_a_test_works_if_its_calls_do(recorded: Recorded) -> None:
         "test_library",
         "test_spread",
         "test_special",
+        "test_patches_what_may_be_there",
+        "test_deletes_what_may_be_there",
+        "test_mocks_what_may_be_there",
+        "test_assigns",
     }
     assert tests["test_asked_otherwise"] == "unknown"
     assert tests["test_copied"] == "fails"  # by the copy, which is made without a call of the subject's
     assert tests["test_handed"] == "fails"  # by what is in the list, that the caller's own method put there
+
+
+@pytest.mark.parametrize(
+    ("test", "reason"),
+    [
+        ("test_patches_what_has_to_be_there", "no attribute 'extra'"),
+        ("test_patches_a_method_of_its_own", "no attribute 'fresh'"),
+        ("test_deletes_what_has_to_be_there", "no attribute 'extra'"),
+        ("test_mocks_what_has_to_be_there", "no attribute 'extra'"),
+    ],
+)
+def test_a_patch_of_what_is_not_there_fails(recorded: Recorded, test: str, reason: str) -> None:
+    """Where who patched raises then: all calls work, and the test does not."""
+    replay = replay_trace(
+        SUBJECT, "old", recorded.python, recorded.path, recorded.trace, also=None, overlay=FIXTURE / "old"
+    )
+    calls, tests = Judge(recorded.trace).rows("old", sort_reports(replay.reports))
+    assert {row.verdict for row in calls if row.test.endswith(f"::{test}")} <= {"ok", "differs"}
+    assert [row.gated for row in tests if row.test.endswith(f"::{test}")] == ["fails"]
+    assert reason in " ".join(str(report.get("detail")) for report in replay.reports if "read" in report)
 
 
 def test_what_a_module_of_the_suite_imports_counts_for_the_files_that_import_it(recorded: Recorded) -> None:

@@ -47,6 +47,7 @@ def start(path: str) -> Any:
             {
                 "_pytest.assertion.rewrite": rewriting(recorder),
                 "_pytest.monkeypatch": patching,
+                "unittest.mock": mocking,
                 "_pytest.reports": reporting(recorder),
             }
         ),
@@ -143,6 +144,13 @@ def patching(module: Any) -> None:
     from .watch import watch_monkeypatch
 
     watch_monkeypatch(module)
+
+
+def mocking(module: Any) -> None:
+    """Note the patches of ``unittest.mock``."""
+    from .watch import watch_mock
+
+    watch_mock(module)
 
 
 def reporting(recorder: Any) -> Any:

@@ -229,6 +229,10 @@ class Recorder:
         """Note the outcome of a phase of a test; the trace keeps what is worse than passed."""
         if when == "call" or outcome != "passed":
             self.outcomes[str(test)] = "error" if when != "call" and outcome == "failed" else str(outcome)
+        if when == "teardown" and str(test) == self.ledger.test:
+            # Now: the next test may patch the same again, and nothing would seem to have happened.
+            for event in self.surroundings.watch.changes():
+                self.ledger.top.append(event)  # making one may put others before it
 
     def close(self) -> None:
         """Write what is only known at the end."""

@@ -7,7 +7,7 @@ import os
 from typing import Any, Dict, Iterator, List, Tuple
 
 from . import world
-from .finding import Stop
+from .finding import Broken, Missing, Stop, first_line
 from .results import MISSING
 from .standard import BadValue
 
@@ -67,15 +67,23 @@ class Setting:
             (target.extend if isinstance(target, list) else target.update)(data)
 
     def on_patch(self, event: Dict[str, Any]) -> None:
-        """Set, delete or put back an attribute; a target that is not there is left alone, as it cannot matter."""
+        """Set, delete or put back an attribute; what is not there is left alone, unless who patched it would fail."""
+        name = event["name"]
         try:
             target = self.player.decode(event["target"])
-        except Stop:
+        except Stop as error:
+            if event.get("strict") and isinstance(error, (Missing, Broken)):
+                self.cannot(name, str(error))
             return
-        name = event["name"]
         if event.get("undo"):
             self.undo(target, name)
             return
+        if event.get("strict"):
+            try:
+                getattr(target, name)
+            except Exception as error:
+                self.cannot(name, "cannot be patched: %s: %s" % (type(error).__name__, first_line(error)))
+                return
         old = vars(target)[name] if has_own(target, name) else MISSING
         try:
             if event.get("deleted"):
@@ -87,6 +95,10 @@ class Setting:
         except Stop:
             return
         self.patches.append((target, name, old))
+
+    def cannot(self, name: str, reason: str) -> None:
+        """Report that the caller could not patch an attribute."""
+        self.player.report({"read": name, "verdict": "missing", "detail": reason})
 
     def undo(self, target: Any, name: str) -> None:
         """Put an attribute back as it was before its patches."""

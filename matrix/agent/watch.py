@@ -212,6 +212,8 @@ class Watch:
         else:
             value = getattr(value, "__func__", value) if isinstance(value, (staticmethod, classmethod)) else value
             made["value"] = snapshots.argument(value)
+        if "undo" not in made and is_strict(target, name):
+            made["strict"] = True
         return made
 
     def monkeypatches(self) -> Iterator[Json]:
@@ -250,10 +252,12 @@ def is_runners(target: Any) -> bool:
 
 
 PATCHERS: List[Any] = []
+LENIENT: Any = weakref.WeakKeyDictionary()  # of a patcher: what it would have set where it is not there, too
+MOCKS: List[Any] = []  # patches of unittest.mock that are in force, as weak references
 
 
 def watch_monkeypatch(module: Any) -> None:
-    """Note each of pytest's patchers as it is made."""
+    """Note each of pytest's patchers as it is made, and which of its patches need no attribute there."""
     kind = module.MonkeyPatch
     original = kind.__init__
 
@@ -263,3 +267,42 @@ def watch_monkeypatch(module: Any) -> None:
         del PATCHERS[:-20]
 
     kind.__init__ = __init__
+    kind.setattr = noting(kind.setattr, 3)
+    kind.delattr = noting(kind.delattr, 2)
+
+
+def noting(change: Callable[..., None], raising: int) -> Callable[..., None]:
+    """Return a patcher's method that notes what it was told to change only where it is there, by its argument."""
+
+    @functools.wraps(change)
+    def changing(self: Any, *args: Any, **kwargs: Any) -> None:
+        before = len(self._setattr)
+        change(self, *args, **kwargs)
+        if not kwargs.get("raising", args[raising] if len(args) > raising else True):
+            LENIENT.setdefault(self, []).extend((id(target), name) for target, name, _ in self._setattr[before:])
+
+    return changing
+
+
+def watch_mock(module: Any) -> None:
+    """Note each patch of ``unittest.mock`` that found what it patches."""
+    kind = module._patch
+    original = kind.get_original
+
+    @functools.wraps(original)
+    def get_original(self: Any) -> Any:
+        found = original(self)
+        MOCKS.append(weakref.ref(self))
+        del MOCKS[:-20]
+        return found
+
+    kind.get_original = get_original
+
+
+def is_strict(target: Any, name: str) -> bool:
+    """Say whether who patched an attribute raises where it is not there."""
+    for patcher in PATCHERS:
+        if any(patched is target and attribute == name for patched, attribute, _ in patcher._setattr):
+            return (id(target), name) not in LENIENT.get(patcher, ())
+    mocks = [mock for mock in (mock() for mock in MOCKS) if mock is not None and not mock.create]
+    return any(getattr(mock, "target", None) is target and mock.attribute == name for mock in mocks)

@@ -188,8 +188,6 @@ def _define_engine(engine: Engine) -> None:
         if engine.needed:
             session.install("--editable", str(engine.source))
             (session.env_dir / "caliper.txt").write_text(engine.inputs, encoding="utf-8")
-        if session.posargs:
-            engine.run(session, *session.posargs)
 
 
 def plan_options(plan: staleness.Plan) -> list[str]:

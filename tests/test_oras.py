@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -108,10 +110,25 @@ def test_planted_faults_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     if shutil.which("uv") is None or not list((ROOT / "traces").glob("oras-*-anonymous.masks.json")):
         pytest.skip("there is no uv, or no trace with its baseline")
     monkeypatch.chdir(ROOT)
-    arguments = ["-n", "10", "--seed", "5", "--profile", "anonymous", "--cache", str(tmp_path), "--out", str(tmp_path)]
+    arguments = ["10", "--seed", "5", "--profile", "anonymous", "--cache", str(tmp_path), "--out", str(tmp_path)]
     assert cli.main(["mutants", *arguments]) == 0
     scores = json.loads((tmp_path / "accuracy.json").read_text())["mutants"]
     assert scores["mutants"] == 10
     assert scores["undetected"] == []
     assert scores["false_works"]["numerator"] <= 1, scores["disagreements"]
     assert scores["false_fails"]["numerator"] <= 4, scores["disagreements"]
+
+
+@pytest.mark.slow
+def test_the_first_command_of_a_fresh_clone_may_take_words(tmp_path: Path) -> None:
+    """The engine is installed before, and what follows ``--`` is the command's alone."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    for name in filter(None, tracked.decode().split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(("results/", "tests/")):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+    command = [sys.executable, "-m", "nox", "-s", "mutants", "--", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: caliper-matrix mutants" in done.stdout
+    assert (tmp_path / ".nox" / "engine" / "caliper.txt").exists()

@@ -65,7 +65,7 @@ class Measuring:
         if "truth" in steps:
             self.ours("truth", "--tests", *where)
         if "mutants" in steps:
-            self.ours("mutants", "-n", str(mutants), *where)
+            self.ours("mutants", str(mutants), *where)
 
     def venv(self, version: str) -> Path:
         """Return the environment of a release: the one that truth uses."""

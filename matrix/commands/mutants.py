@@ -22,9 +22,9 @@ from matrix.subject import load_subject
 
 EXAMPLES = """\
 examples:
-  caliper-matrix mutants -n 50
-  caliper-matrix mutants -n 1000 --seed 7 --jobs 4
-  caliper-matrix mutants -n 200 --subject subjects/mine.toml --trace mine-1.0-default.trace.jsonl.gz
+  caliper-matrix mutants 50
+  caliper-matrix mutants 1000 --seed 7 --jobs 4
+  caliper-matrix mutants 200 --subject subjects/mine.toml --trace mine-1.0-default.trace.jsonl.gz
 """
 EVERY = 20  # mutants between two lines of progress
 
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
-    parser.add_argument("-n", "--number", type=int, default=200, metavar="N", help="how many mutants (default: 200)")
+    parser.add_argument("number", nargs="?", type=int, default=200, metavar="N", help="how many (default: 200)")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="which ones (default: 1)")
     declare_stage(parser)
     parser.add_argument("--trace", type=Path, action="append", metavar="FILE", help="(default: those in traces/)")

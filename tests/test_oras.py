@@ -105,15 +105,15 @@ def test_the_truth_is_what_the_command_finds(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.slow
 def test_planted_faults_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of ten mutants the replay shows those that the suite kills, and judges nearly every test as the suite does."""
+    """Of fifty mutants the replay shows those that the suite kills, and judges nearly every test as the suite does."""
     pytest.importorskip("uv", reason="uv is not installed")
     if shutil.which("uv") is None or not list((ROOT / "traces").glob("oras-*-anonymous.masks.json")):
         pytest.skip("there is no uv, or no trace with its baseline")
     monkeypatch.chdir(ROOT)
-    arguments = ["10", "--seed", "5", "--profile", "anonymous", "--cache", str(tmp_path), "--out", str(tmp_path)]
+    arguments = ["50", "--seed", "5", "--cache", str(tmp_path), "--out", str(tmp_path)]
     assert cli.main(["mutants", *arguments]) == 0
     scores = json.loads((tmp_path / "accuracy.json").read_text())["mutants"]
-    assert scores["mutants"] == 10
+    assert scores["mutants"] == 50
     assert scores["undetected"] == []
     assert scores["false_works"]["numerator"] <= 1, scores["disagreements"]
     assert scores["false_fails"]["numerator"] <= 4, scores["disagreements"]

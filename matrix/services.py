@@ -129,7 +129,7 @@ class Control:
         if self.services:
             control = self
             self.counts = os.open(f"{self.address}{COUNTS}", os.O_CREAT | os.O_RDWR, 0o600)
-            os.truncate(self.counts, COUNT.size * len(self.changes))
+            os.truncate(self.counts, COUNT * len(self.changes))
             for index, (_, service) in enumerate(sorted(self.services.items())):
                 if service.announce(functools.partial(self.count, index)):
                     self.count(index)
@@ -174,7 +174,7 @@ class Control:
         with self.counting:
             self.changes[index] += 1
             if self.counts >= 0:
-                os.pwrite(self.counts, COUNT.pack(self.changes[index]), COUNT.size * index)
+                os.pwrite(self.counts, self.changes[index].to_bytes(COUNT, "little"), COUNT * index)
 
     def answer(self, request: dict[str, Any]) -> object:
         """Return the answer to one request."""

@@ -58,8 +58,8 @@ def seen() -> Iterator[Callable[[Control], Seen]]:
         def look(control: Control) -> Seen:
             made = Seen(control.address)
             stack.callback(os.close, made.counts.file)
-            stack.callback(made.connection.close)
-            stack.callback(made.file.close)
+            stack.callback(made.line.connection.close)
+            stack.callback(made.line.file.close)
             return made
 
         yield look

@@ -9,7 +9,6 @@ import json
 import os
 import select
 import signal
-import socket
 import sys
 import time
 import traceback
@@ -20,7 +19,7 @@ from .driving import fresh_loop
 from .held import Trace
 from .reach import Reach
 from .replayer import Replayer
-from .services import Counts
+from .services import Counts, Line
 from .templates import Templates
 from .values import sha256
 from .world import Files, may_change
@@ -40,7 +39,7 @@ class Agent:
         self.reach = Reach(job["reach"])
         self.files = Files(job["roots"], sha256, Templates(job["templates"]))
         self.files.scan()
-        self.asking: Tuple[int, Any] = (0, None)
+        self.line = Line(job["control"])
         self.services: List[str] = job["services"]  # sorted
         self.counts = Counts(job["control"]) if job["control"] else None
         self.restored: Dict[str, Tuple[Optional[str], Optional[bytes]]] = {}
@@ -106,19 +105,8 @@ class Agent:
         count = self.counts.of(index) if self.counts else None
         if count is not None and self.restored.get(name) == (state, count):
             return
-        self.ask({"do": "restore", "name": name, "state": state})
+        self.line.ask({"do": "restore", "name": name, "state": state})
         self.restored[name] = (state, self.counts.of(index) if self.counts else None)
-
-    def ask(self, request: Dict[str, Any]) -> Any:
-        """Ask the process that runs the services."""
-        if self.asking[0] != os.getpid():  # a fork asks on a connection of its own
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.connect(self.job["control"])
-            self.asking = (os.getpid(), connection.makefile("rwb"))
-        file = self.asking[1]
-        file.write(json.dumps(request).encode("ascii") + b"\n")
-        file.flush()
-        return json.loads(file.readline())
 
     def fork(self, tests: List[str], skip: Dict[str, str], inner: bool) -> Played:
         """Play tests in a fork, whose lines go to a file: a pipe would wake this process at each of them."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 from typing import Any, Dict, List, Optional
 
 Json = Any
-
-
 COUNTS = ".changes"  # ends the name of the file, beside the socket, that holds how often each service changed
-COUNT = struct.Struct("=Q")
+COUNT = 8  # bytes
 
 
 class Counts:
@@ -20,27 +17,22 @@ class Counts:
     def __init__(self, address: str) -> None:
         """Open the file beside the socket at ``address``."""
         self.file = os.open(address + COUNTS, os.O_RDONLY)
-        self.number = os.fstat(self.file).st_size // COUNT.size
+        self.number = os.fstat(self.file).st_size // COUNT
 
     def of(self, index: int) -> Optional[bytes]:
         """Return the count of a service, by its place among their names; None where it does not say."""
-        found = os.pread(self.file, COUNT.size, COUNT.size * index)
+        found = os.pread(self.file, COUNT, COUNT * index)
         return found if any(found) else None
 
 
-class Services:
-    """The services around the program, asked over a socket of the process that runs them."""
+class Line:
+    """The line to the process that runs the services."""
 
     def __init__(self, address: str) -> None:
-        """Connect when first needed; without an address there are none."""
-        self.address: str = address
+        """Connect to the socket at ``address`` when first needed, and again in each fork."""
+        self.address = address
         self.file: Any = None
         self.pid = 0
-        self.generations: Dict[str, int] = {}
-        self.counted: List[Optional[bytes]] = []
-        if address:
-            self.counts = Counts(address)
-            self.changed()
 
     def ask(self, request: Dict[str, Json]) -> Json:
         """Send a request and return the answer."""
@@ -54,19 +46,32 @@ class Services:
         self.file.flush()
         return json.loads(self.file.readline())
 
+
+class Services:
+    """The services around the program that is recorded."""
+
+    def __init__(self, address: str) -> None:
+        """Without an address there are none."""
+        self.line = Line(address)
+        self.generations: Dict[str, int] = {}
+        self.counted: List[Optional[bytes]] = []
+        if address:
+            self.counts = Counts(address)
+            self.changed()
+
     def changed(self) -> List[str]:
         """Return the names of the services whose state changed since this was last asked."""
-        if not self.address:
+        if not self.line.address:
             return []
         counted = [self.counts.of(index) for index in range(self.counts.number)]
         if None not in counted and counted == self.counted:
             return []
         self.counted = counted
-        new = self.ask({"do": "generations"})
+        new = self.line.ask({"do": "generations"})
         changed = sorted(name for name in new if new[name] != self.generations.get(name))
         self.generations = new
         return changed
 
     def snapshot(self, name: str) -> Json:
         """Return a service's state."""
-        return self.ask({"do": "snapshot", "name": name})
+        return self.line.ask({"do": "snapshot", "name": name})

@@ -11,7 +11,7 @@ from matrix.errors import CaliperError
 from matrix.files import atomic_write
 from matrix.judging import Judge, Reports, place_of
 from matrix.trace import Trace
-from matrix.verdict import DIFFERS, EFFECTS, OK
+from matrix.verdict import DIFFERS, EFFECTS, OK, step_path
 
 FORMAT = 1
 
@@ -41,6 +41,9 @@ def compare_runs(trace: Trace, first: Reports, *others: Reports) -> Baseline:
         for ident in first.calls.keys() & other.calls.keys():
             report, again = (around(run.calls[ident]) for run in (first, other))
             add(masks, ident, report, differences(report, again, "effects"))
+        for ident in first.steps.keys() & other.steps.keys():
+            for number, pair in enumerate(zip(first.steps[ident], other.steps[ident], strict=False), 1):
+                add_step(masks, ident, number, *pair)
     for other in others:
         differing(trace, masks, first, other)
     unseen(trace, masks, (first, *others))
@@ -75,6 +78,18 @@ def add(masks: dict[int, list[str]], ident: int, made: Mapping[str, Any], found:
         masks[ident] = sorted({*masks.get(ident, ()), *fields})
 
 
+def add_step(
+    masks: dict[int, list[str]], ident: int, number: int, one: Mapping[str, Any], two: Mapping[str, Any]
+) -> None:
+    """Mask the fields that differ of two outcomes of one step."""
+    own: dict[int, list[str]] = {}
+    add(own, ident, one, differences(around(one), around(two), "effects"))
+    add(own, ident, one, differences(one.get("outcome"), two.get("outcome"), "outcome"))
+    paths = {step_path(number, path) for path in own.get(ident, ())}
+    if paths:
+        masks[ident] = sorted({*masks.get(ident, ()), *paths})
+
+
 def around(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the effects of a call that are compared."""
     return {key: report.get("effects", {}).get(key, {}) for key in EFFECTS}
@@ -100,6 +115,9 @@ def unseen(trace: Trace, masks: dict[int, list[str]], runs: Sequence[Reports]) -
             outcome = (report or {}).get("outcome", {})
             if made.verdict == DIFFERS and "raise" not in outcome:
                 add(masks, call["id"], call, differences(recorded["outcome"], outcome, "outcome"))
+                for number, (step, again) in enumerate(judge.steps(call, reports), 1):
+                    if "raise" not in again.get("outcome", {}):
+                        add_step(masks, call["id"], number, {**step, "effects": again.get("effects", {})}, again)
 
 
 def masks_path(trace: Path) -> Path:

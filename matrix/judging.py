@@ -8,8 +8,8 @@ from typing import Any
 from matrix.compare import normal
 from matrix.noisy import Noisy
 from matrix.rows import INSTALL_ERROR, NO, UNKNOWN, UNREPLAYABLE, CallRow, TestRow, works
-from matrix.trace import Event, Trace
-from matrix.verdict import Judgement, judge
+from matrix.trace import Event, Trace, nested
+from matrix.verdict import Judgement, judge, judge_steps
 
 Report = Mapping[str, Any]
 # What ends a file of a suite that calls the subject while it is imported.
@@ -103,7 +103,16 @@ class Judge:
                 yield test, call, Judgement(UNREPLAYABLE, self.unreplayable[ident])
                 continue
             masks, failed = self.masks.get(ident, ()), reports.checks.get(ident, ())
-            yield test, call, judge(recorded, report, masks, failed, whole=ident in whole)
+            made = judge(recorded, report, masks, failed, whole=ident in whole)
+            if ident in reports.steps:
+                made = judge_steps(made, call, self.steps(call, reports), masks, whole=ident in whole)
+            yield test, call, made
+
+    def steps(self, call: Event, reports: Reports) -> list[tuple[Event, Report]]:
+        """Return what was recorded and what is reported of each time that the caller went on with a call."""
+        lines = (inner for event in self.trace.events for inner in nested(event))
+        recorded = (line for line in lines if line["e"] == "next" and line["call"] == call["id"])
+        return list(zip(recorded, reports.steps.get(call["id"], ()), strict=False))  # one that ended early has fewer
 
     def sides(self, reports: Reports) -> Iterator[tuple[str, Event, Report, Report | None]]:
         """Yield (test, call, call, report) of every call, the last two as they are compared."""

@@ -53,6 +53,37 @@ def judge(
     return found if found.verdict == CHANGED or effect is None else effect
 
 
+# What a call came to and what came of going on with it: the first of these.
+WORST = (RAISED, CHANGED, UNREPLAYABLE, DIFFERS, OK)
+
+
+def judge_steps(
+    made: Judgement, call: Event, steps: Sequence[tuple[Event, Event]], masks: Collection[str], *, whole: bool
+) -> Judgement:
+    """Return the verdict of a call that was ``made``, with that of each time that its caller went on with it.
+
+    ``steps`` are pairs of what was recorded and what was replayed: the next item of a generator, or the end of a
+    context manager.
+    """
+    if made.verdict not in (OK, DIFFERS):
+        return made
+    found = [made]
+    for number, (recorded, report) in enumerate(steps, 1):
+        if "closed" in recorded["outcome"]:
+            continue  # most are left to the garbage collector, and what they raise then nobody hears
+        start = step_path(number, "")
+        own = [mask.removeprefix(start) for mask in masks if mask.startswith(start)]
+        step = {"tier": call["tier"], "usage": call.get("usage"), **recorded}
+        one = judge(step, report, own, whole=whole)
+        found.append(Judgement(one.verdict, f"going on: {one.detail}" if one.detail else ""))
+    return min(found, key=lambda one: WORST.index(one.verdict))
+
+
+def step_path(number: int, path: str) -> str:
+    """Return the path of a field of the outcome or the effects of a step."""
+    return f"steps/{number}/{path}"
+
+
 def outcome(call: Event, replayed: Event, masks: Collection[str], *, whole: bool) -> Judgement:
     """Compare what a call gave."""
     recorded = call["outcome"]

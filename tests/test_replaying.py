@@ -131,6 +131,13 @@ def test_replays_on_the_recorded_release_are_all_ok_every_time(recorded: Recorde
         ("test_special gauge.Count.plain", "ok", ""),
         ("test_spread gauge.options", "ok", ""),
         ("test_parses gauge.usage", "unreplayable", "ArgumentParser.format_usage of another package"),
+        ("test_goes_on gauge.series", "raised", "going on: raises LookupError: no more"),
+        ("test_goes_on_less gauge.fading", "changed", "going on: "),
+        ("test_goes_on_otherwise gauge.fuller", "differs", "going on: "),
+        ("test_goes_through gauge.fuller", "changed", "going on: "),
+        ("test_holds gauge.held", "ok", ""),
+        ("test_leaves gauge.left", "raised", "going on: raises LookupError: cannot leave"),
+        ("test_holds_plainly gauge.plainly", "raised", "context manager protocol"),
     ],
 )
 def test_each_difference_has_its_verdict(
@@ -178,6 +185,8 @@ def test_a_test_works_if_its_calls_do(recorded: Recorded) -> None:
         "test_deletes_what_may_be_there",
         "test_mocks_what_may_be_there",
         "test_assigns",
+        "test_goes_on_otherwise",
+        "test_holds",
     }
     assert tests["test_asked_otherwise"] == "unknown"
     assert tests["test_copied"] == "fails"  # by the copy, which is made without a call of the subject's

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from lines import Json, call
 
-from matrix.verdict import Judgement, judge, short
+from matrix.verdict import Judgement, judge, judge_steps, short
 
 ERROR = {"type": "pkg:Error", "mro": ["builtins:ValueError"], "args": ["no"], "str": "no"}
 OTHER = {"type": "pkg:Other", "mro": [], "args": ["off"], "str": "off"}
@@ -78,6 +78,46 @@ def test_verdict(recorded: Json, reported: Json, verdict: str, detail: str) -> N
 def test_verdict_of_the_agent(verdict: str) -> None:
     """What got no outcome at all is judged where it is replayed."""
     assert judge(RECORDED, {"call": 1, "verdict": verdict, "detail": "why"}) == Judgement(verdict, "why")
+
+
+STEP = {"outcome": {"yield": 2}}
+STEPS: list[tuple[str, Json, Json, bool, str, str]] = [
+    ("the same item", STEP, {"outcome": {"yield": 2}}, True, "ok", ""),
+    ("another item that nobody compared", STEP, {"outcome": {"yield": 3}}, False, "differs", "going on: gives 3, the recording 2"),
+    ("another item of a loop", STEP, {"outcome": {"yield": 3}}, True, "changed", "going on: gives 3, the recording 2"),
+    ("an end too soon", STEP, {"outcome": {"return": None}}, False, "changed", "going on: gives None, the recording 2"),
+    ("an item too many", {"outcome": {"return": None}}, {"outcome": {"yield": 3}}, False, "changed", "going on: gives None, the recording None"),
+    ("an exception", STEP, raised(ERROR), False, "raised", "going on: raises Error: no"),
+    ("no exception", {"outcome": {"raise": ERROR}}, {"outcome": {"return": None}}, False, "raised", "going on: raises nothing, the recording Error"),
+    ("a file that is not written", {**STEP, "effects": FILES}, STEP, False, "changed", "going on: effects differ: files/{tmp}/a"),
+    ("what cannot be replayed", STEP, {"verdict": "unreplayable", "detail": "why"}, False, "unreplayable", "going on: why"),
+    ("an exception while it is closed", {"outcome": {"closed": True}}, raised(ERROR), True, "ok", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("recorded", "reported", "whole", "verdict", "detail"),
+    [case[1:] for case in STEPS],
+    ids=[case[0] for case in STEPS],
+)
+def test_verdict_of_a_step(recorded: Json, reported: Json, whole: bool, verdict: str, detail: str) -> None:  # noqa: FBT001
+    """What became of going on with a call counts where that is worse than what the call gave."""
+    made = judge_steps(Judgement("ok"), YIELDS, [(STEP, STEP), (recorded, reported)], (), whole=whole)
+    assert made == Judgement(verdict, detail)
+
+
+def test_a_call_that_does_not_work_needs_no_steps() -> None:
+    """Its own verdict stands."""
+    missing = Judgement("missing", "pkg has no f")
+    assert judge_steps(missing, YIELDS, [(STEP, raised(ERROR))], (), whole=False) == missing
+
+
+def test_masks_of_steps() -> None:
+    """A masked field of one step is not compared there, and in another it is."""
+    steps = [(STEP, {"outcome": {"yield": 3}})]
+    masks = [["steps/1/outcome/yield"], ["steps/2/outcome/yield"]]
+    found = [judge_steps(Judgement("ok"), YIELDS, steps, paths, whole=True).verdict for paths in masks]
+    assert found == ["ok", "changed"]
 
 
 def test_failed_check() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import types
 import warnings
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
@@ -167,6 +168,8 @@ class Caller:
         if event.get("via") == "context" and hasattr(result.value, "__enter__"):
             result.value = result.value.__enter__()
             return
+        if event.get("via") == "context" and isinstance(result.value, types.GeneratorType):
+            raise TypeError("'generator' object does not support the context manager protocol")
         if hasattr(result.iterator, "__anext__"):
             result.iterator = Synchronous(result.iterator)
         elif not hasattr(result.iterator, "__next__"):

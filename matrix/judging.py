@@ -15,6 +15,7 @@ Report = Mapping[str, Any]
 # What ends a file of a suite that calls the subject while it is imported.
 BREAKING = frozenset({"raised", "missing", "signature", "import-error", "blocked", "timeout", "crash"})
 Masks = Mapping[int, Sequence[str]]
+Own = Mapping[str, Sequence[str]]  # the files of the suite that a file of the suite imports
 
 
 @dataclass(slots=True)
@@ -138,7 +139,8 @@ class Judge:
                 verdicts.setdefault(test, []).append(works(made.verdict))
             if "loads" in call and made.verdict in BREAKING and "raise" not in call["outcome"]:
                 reports.unloaded.add(call["loads"])
-        tests = [self.test(release, test, found, reports) for test, found in verdicts.items() if test]
+        own = self.own_imports()
+        tests = [self.test(release, test, found, reports, own) for test, found in verdicts.items() if test]
         return calls, tests
 
     def explained(self, made: Judgement, report: Report | None) -> str:
@@ -150,19 +152,27 @@ class Judge:
         """Return the tests that passed when they were recorded: the others say nothing of a release."""
         return sorted(test for test, outcome in self.trace.end["tests"].items() if outcome == "passed")
 
-    def test(self, release: str, test: str, verdicts: Sequence[str], reports: Reports) -> TestRow:
+    def test(self, release: str, test: str, verdicts: Sequence[str], reports: Reports, own: Own) -> TestRow:
         """Return whether a test works."""
         # What no longer holds of a call that does not replay on the recorded release itself says nothing.
         failed = reports.failed_checks.get(test, ())
         checks = [
             c for c in failed if not self.unreplayable.keys() & set(c["calls"]) and place_of(c) not in self.checks
         ]
-        unloaded = any(reports.does_not_load(file) for file in gates(test))
+        unloaded = any(reports.does_not_load(file) for gate in gates(test) for file in (gate, *own.get(gate, ())))
         fails = unloaded or NO in verdicts or bool(reports.reads.get(test)) or bool(checks)
         unknown = UNKNOWN in verdicts or test in reports.broken or any(place_of(c) in self.checks for c in failed)
         ungated = "fails" if fails else "unknown" if unknown else "works"
         gate = any(not report["optional"] for file in gates(test) for report in reports.imports.get(file, ()))
         return TestRow(test, self.trace.header["profile"], release, "fails" if gate else ungated, ungated)
+
+    def own_imports(self) -> Own:
+        """Return the suite's own files that each of its files imports, however indirectly."""
+        found: dict[str, list[str]] = {}
+        for event in self.trace.events:
+            if event["e"] == "import" and "own" in event:
+                found.setdefault(event["file"], []).append(event["own"])
+        return found
 
     def not_installed(self, release: str, reason: str) -> tuple[list[CallRow], list[TestRow]]:
         """Return the rows of a release that cannot be installed."""

@@ -75,13 +75,20 @@ class Line(Trees):
     def import_(self, line: Json) -> None:
         """Check an import at the top of a file."""
         flags = dict.fromkeys(("optional", "subject"), bool)
-        fields("an import", line, {"e": str, "file": str, "module": str, "names": list, **flags}, {"used": list})
+        fields(
+            "an import",
+            line,
+            {"e": str, "file": str, "module": str, "names": list, **flags},
+            {"used": list, "own": str},
+        )
         name_of("a module", line["module"], MODULE)
         for name in line["names"]:
             if name != "*":
                 name_of("an imported name", name)
         if not {*line.get("used", ())} <= {*(line["names"] or [line["module"]])}:
             refuse("an import that uses what it does not import")
+        if "own" in line and (line["subject"] or line["names"]):
+            refuse("an import of the suite's own is none of the subject, and has no names")
 
     def trouble(self, line: Json) -> None:
         """Check an error of the recorder's: what it lost may be named from now on without being there."""

@@ -18,7 +18,17 @@ from matrix.subject import Subject
 from matrix.trace import Event, Trace, TraceError, read_trace, write_trace
 
 FIXTURE = Path(__file__).parent / "fixtures" / "gauge"
-COMMAND = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gauge.py", "test_helped.py")
+COMMAND = (
+    "python",
+    "-m",
+    "pytest",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "test_gauge.py",
+    "test_helped.py",
+    "test_started.py",
+)
 SUBJECT = Subject("gauge", ("gauge",), COMMAND, loops=20)
 
 
@@ -215,10 +225,20 @@ def test_a_patch_of_what_is_not_there_fails(recorded: Recorded, test: str, reaso
 
 def test_what_a_module_of_the_suite_imports_counts_for_the_files_that_import_it(recorded: Recorded) -> None:
     """A suite's own module is no import that a release may lack, but what it imports of the release is."""
-    imports = [event for event in recorded.trace.events if event["e"] == "import" and event["file"] == "test_helped.py"]
+    events = [event for event in recorded.trace.events if event["e"] == "import" and event["file"] == "test_helped.py"]
+    imports = [event for event in events if "own" not in event]
     assert [(event["module"], event["names"]) for event in imports] == [("gauge", []), ("gauge", ["newest"])]
     assert recorded.judge("new")[1]["test_helped"] == "works"
     assert recorded.judge("old")[1]["test_helped"] == "fails"
+
+
+def test_what_a_module_of_the_suite_calls_counts_for_the_files_that_import_it(recorded: Recorded) -> None:
+    """One that cannot be loaded because a call at its top fails takes those with it."""
+    assert {"own": "starting.py", "file": "test_started.py"}.items() <= next(
+        event for event in recorded.trace.events if event.get("own") == "starting.py"
+    ).items()
+    assert recorded.judge("new")[1]["test_started"] == "works"
+    assert recorded.judge("old")[1]["test_started"] == "fails"
 
 
 def test_a_call_in_a_loop_is_recorded_so_often_and_no_oftener(recorded: Recorded) -> None:

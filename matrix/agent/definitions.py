@@ -58,18 +58,25 @@ class Definitions:
     def imports(self, path: str, through: Tuple[str, ...] = ()) -> None:
         """Note what a file of the suite imports of the subject and of others, at its top.
 
-        A module of the suite's own is not there in a replay: what that imports in turn stands for it. ``through`` are
-        the files on the way to this one, first the one that is meant.
+        A module of the suite's own is not there in a replay: what that imports in turn stands for it, and what it calls
+        while it is loaded. ``through`` are the files on the way to this one, first the one that is meant.
         """
         way = (*through, os.path.realpath(path))
         folders = [*self.whose.suite_roots, os.path.dirname(way[-1])]
-        for event in reads.imports_of(callsite.source_of(path), self.whose.place(way[0]), self.whose.modules):
+        source, file = callsite.source_of(path), self.whose.place(way[0])
+        own: List[str] = []
+        for event in reads.imports_of(source, file, self.whose.modules):
             places = [os.path.join(folder, *event["module"].split(".")) for folder in folders]
-            own = [place + end for place in places for end in (".py", "") if os.path.exists(place + end)]
-            if event["subject"] or not own:
+            found = [place + end for place in places for end in (".py", "") if os.path.exists(place + end)]
+            if event["subject"] or not found:
                 self.ledger.top.append(event)
-            elif own[0].endswith(".py") and own[0] not in way and not event["optional"]:
-                self.imports(own[0], way)
+            elif not event["optional"]:
+                own.append(found[0])
+        for place in map(os.path.realpath, [*own, *reads.relative_imports_of(source, way[-1])]):
+            if place.endswith(".py") and os.path.exists(place) and place not in way:
+                facts = {"module": self.whose.module_at(place), "names": [], "optional": False, "subject": False}
+                self.ledger.top.append({"e": "import", "file": file, **facts, "own": self.whose.place(place)})
+                self.imports(place, way)
 
     def called(self) -> Dict[str, List[int]]:
         """Return how often each function of the subject's was called: in all, and from outside."""

@@ -65,7 +65,7 @@ class Trace:
 
     def note(self, event: Any, test: str) -> None:
         """Note calls, imports and what stubs answered."""
-        if event["e"] == "import":
+        if event["e"] == "import" and "own" not in event:
             self.imports.add(event["module"])
         if event["e"] == "copy":
             self.calls[event["id"]] = {"function": "a copy", **event}

@@ -24,7 +24,7 @@ class Imports:
         """Import what the trace imports, and report what does not."""
         modules = tuple(self.job["modules"])
         for event in self.trace.tests[""]:
-            if event["e"] != "import":
+            if event["e"] != "import" or "own" in event:
                 continue
             missing = event["names"] or [event["module"]]
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import types
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -52,6 +53,19 @@ def imports_of(source: callsite.Source, file: str, modules: Sequence[str]) -> It
                 if event["subject"] and used:
                     event["used"] = [name for name in used if name in (names or [module])]
                 yield event
+
+
+def relative_imports_of(source: callsite.Source, path: str) -> Iterator[str]:
+    """Yield where the modules would lie that a file of the suite imports relatively, at its top, and has to."""
+    for node in source.imports:
+        if isinstance(node, ast.ImportFrom) and node.level and isinstance(source.parents[node], ast.Module):
+            folder = path
+            for _ in range(node.level):
+                folder = os.path.dirname(folder)
+            inside = os.path.join(folder, *(node.module or "").split("."))
+            yield inside.rstrip(os.sep) + ".py"
+            for alias in node.names:
+                yield os.path.join(inside, alias.name + ".py")
 
 
 def imported(node: ast.AST) -> Iterator[Tuple[str, List[str]]]:

@@ -8,7 +8,7 @@ from matrix.agent import evaluate
 from matrix.agent.checks import CLOCKS, FUNCTIONS, METHODS, MOCK_CHECKS, PATH_FUNCTIONS
 from matrix.schema_values import Json, Values, fields, ident, one_of, refuse, shown
 
-OPERATORS = {*evaluate.OPERATORS, "and", "or"}
+OPERATORS = {*evaluate.OPERATORS, "and", "or", "if"}
 CHECK_FUNCTIONS = {*FUNCTIONS, *CLOCKS, "Path", "os.listdir", *(f"os.path.{name}" for name in PATH_FUNCTIONS)}
 SLICE = 3
 
@@ -72,6 +72,8 @@ class Trees(Values):
         # With two arguments it calls the first of them.
         if tree.get("call") == "iter" and len(tree["args"]) != 1:
             refuse("iter() of a comparison takes one argument")
+        if tree.get("op") == "if" and len(tree["args"]) != len(("test", "then", "else")):
+            refuse("an if of a comparison takes three arguments")
         if kind == "method" and not tree["args"]:
             refuse("a method of a comparison without an object")
         return [*tree["args"], *tree.get("kwargs", {}).values()]

@@ -51,6 +51,8 @@ ITEMS, NAME = of({"$ref": "items"}), of({"$ref": "name"})
         ({"op": "and", "args": [of(1), of(0), of(2)]}, 0),
         ({"op": "or", "args": [of(0), of(2), of(3)]}, 2),
         ({"op": "and", "args": [of(1), of(2)]}, 2),
+        ({"op": "if", "args": [of(1), of(2), of(3)]}, 2),
+        ({"op": "if", "args": [of(0), of(2), of(3)]}, 3),
         ({"op": "list", "args": [of(1), of(2)]}, [1, 2]),
         ({"op": "tuple", "args": [of(1)]}, (1,)),
         ({"op": "set", "args": [of(1), of(1)]}, {1}),
@@ -74,6 +76,7 @@ def test_and_stops() -> None:
     """What Python would not evaluate is not evaluated."""
     error = {"get": ITEMS, "k": of(99)}
     assert run({"op": "and", "args": [of(0), error]}) == 0
+    assert run({"op": "if", "args": [of(0), error, of(2)]}) == 2
     assert run({"op": "or", "args": [of(1), error]}) == 1
 
 

@@ -141,6 +141,8 @@ def test_replays_on_the_recorded_release_are_all_ok_every_time(recorded: Recorde
         ("test_special gauge.Count.plain", "ok", ""),
         ("test_spread gauge.options", "ok", ""),
         ("test_parses gauge.usage", "unreplayable", "ArgumentParser.format_usage of another package"),
+        ("test_either[True] gauge.Dial.__init__", "changed", "'mm' == 'cm' no longer holds"),
+        ("test_either[False] gauge.Dial.__init__", "ok", ""),
         ("test_goes_on gauge.series", "raised", "going on: raises LookupError: no more"),
         ("test_goes_on_less gauge.fading", "changed", "going on: "),
         ("test_goes_on_otherwise gauge.fuller", "differs", "going on: "),
@@ -197,6 +199,7 @@ def test_a_test_works_if_its_calls_do(recorded: Recorded) -> None:
         "test_assigns",
         "test_goes_on_otherwise",
         "test_holds",
+        "test_either[False]",
     }
     assert tests["test_asked_otherwise"] == "unknown"
     assert tests["test_copied"] == "fails"  # by the copy, which is made without a call of the subject's

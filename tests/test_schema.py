@@ -331,6 +331,7 @@ def test_definitions() -> None:
         ({"e": "check", "calls": []}, "a check must have a tree, or be whole and say why"),
         (check({"call": "eval", "args": [{"v": "1"}]}), "the call of a comparison is not known: 'eval'"),
         (check({"call": "iter", "args": [{"v": 1}, {"v": 2}]}), "iter() of a comparison takes one argument"),
+        (check({"op": "if", "args": [{"v": 1}, {"v": 2}]}), "an if of a comparison takes three arguments"),
         (check({"method": "unlink", "args": [{"v": 1}]}), "the method of a comparison is not known: 'unlink'"),
         (check({"method": "get", "args": []}), "a method of a comparison without an object"),
         (check({"op": "@", "args": []}), "the op of a comparison is not known: '@'"),

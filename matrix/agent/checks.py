@@ -294,6 +294,10 @@ class Builder:
             "args": [self.tree(value) for value in node.values],
         }
 
+    def of_IfExp(self, node: ast.IfExp) -> Json:
+        """Return a conditional expression."""
+        return {"op": "if", "args": [self.tree(part) for part in (node.test, node.body, node.orelse)]}
+
     def of_UnaryOp(self, node: ast.UnaryOp) -> Json:
         """Return a negation."""
         names = {ast.Not: "not", ast.USub: "neg"}

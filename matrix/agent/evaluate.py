@@ -82,8 +82,11 @@ def got(tree: Json, inner: Callable[[Json], Any]) -> Any:
 
 
 def operated(tree: Json, inner: Callable[[Json], Any]) -> Any:
-    """Return the result of an operator; ``and`` and ``or`` stop as Python's do."""
+    """Return the result of an operator; ``and``, ``or`` and ``if`` leave out what Python's do."""
     name, parts = tree["op"], tree["args"]
+    if name == "if":
+        test, then, other = parts
+        return inner(then if inner(test) else other)
     if name in ("and", "or"):
         value: Any = name == "and"
         for part in parts:

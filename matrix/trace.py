@@ -175,7 +175,8 @@ def read_definitions(path: Path, checked: Path) -> Trace:
 
 
 def _checking_code() -> str:
-    files = [Path(__file__), *sorted(Path(__file__).parent.glob("schema*.py"))]
+    here = Path(__file__).parent
+    files = [Path(__file__), *sorted(here.glob("schema*.py")), *sorted(here.glob("agent/*.py"))]  # and what they list
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 

@@ -53,6 +53,8 @@ CASES: list[tuple[str, Json, Json, str, str]] = [
     ("nothing for objects that were used whole", call(1, result=[THING], usage="whole"), report(None), "changed", "the result differs at return"),
     ("a name among objects that were used whole", call(1, result={"a": [THING]}, usage="whole"), report({"b": [THING]}), "changed", "the result differs at return/a, return/b"),
     ("state of objects in a list that was used whole", call(1, result=[THING], usage="whole"), report([{**THING, "state": {"a": 2}}]), "differs", "the result differs at return/0/state/a, return/0/state/b"),
+    ("a number for an object that is this number", call(1, result={**THING, "data": 3}, usage="whole"), report(3), "differs", "the result differs at return"),
+    ("another number for it", call(1, result={**THING, "data": 3}, usage="whole"), report(4), "changed", "the result differs at return"),
     ("objects that nobody counted", call(1, result=[THING]), report([]), "differs", "the result differs at return"),
     ("a yield for a return", YIELDS, report(1), "changed", "gives None, the recording 1"),
     ("a file that is not written", WRITES, report(DATA), "changed", "effects differ: files/{tmp}/a"),

@@ -114,12 +114,20 @@ def agent_on(
 ) -> Iterator["Running"]:
     """Start the agent on one trace in an environment, with its services around it."""
     start = load_services(subject.services, subject.options)
-    with scratch(in_memory()) as folder, start(trace.header["profile"]) as services:
-        contents = {line["id"]: content_of(line) for line in trace.definitions if line["def"] == "content"}
-        with Control(services.services, folder, contents, trace.blobs) as control:
-            job = make_job(subject, path, trace, folder, control.address, services=services, also=also, options=options)
-            with Running(release, python, job, folder, services) as running:
-                yield running
+    contents = {line["id"]: content_of(line) for line in trace.definitions if line["def"] == "content"}
+    # Python starts while the services do.
+    with (
+        scratch(in_memory()) as folder,
+        Running(release, python, folder) as running,
+        start(trace.header["profile"]) as services,
+        Control(services.services, folder, contents, trace.blobs) as control,
+    ):
+        job = make_job(subject, path, trace, folder, control.address, services=services, also=also, options=options)
+        running.begin(job)
+        try:
+            yield running
+        finally:
+            running.end()  # before its services do
 
 
 def make_job(
@@ -146,6 +154,7 @@ def make_job(
         "redirects": dict(services.redirects),
         "allowed": list(services.allowed),
         "services": sorted(services.services),
+        "environment": dict(services.env),
         "also": [str(also)] if also else [],
         "overlay": [str(overlay)] if overlay else [],
         "limit": options.get("limit") or CALL_LIMIT,
@@ -160,9 +169,9 @@ def make_job(
 class Running:
     """An agent at work; it is ended, with whatever it started, when the context is left."""
 
-    def __init__(self, release: str, python: Path, job: dict[str, Any], folder: Path, services: Services) -> None:
+    def __init__(self, release: str, python: Path, folder: Path) -> None:
         """Take what to start; it reports to a file, so that nobody has to listen while several are at work."""
-        self.release, self.python, self.job = release, python, job
+        self.release, self.python, self.ended = release, python, False
         self.results, self.errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 # see __exit__
         self.env = {
             "HOME": str(folder / "home"),
@@ -171,11 +180,10 @@ class Running:
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
             "PYTHONHASHSEED": "0",
-            **services.env,
         }
 
     def __enter__(self) -> Self:
-        """Start it.
+        """Start it; it waits for what to do.
 
         Raises:
             ReplayError: this Python does not start.
@@ -196,16 +204,30 @@ class Running:
             except OSError as error:
                 message = f"{self.python}: this Python does not start: {error.strerror}"
                 raise ReplayError(message) from error
-            stack.callback(end, self.process)
-            assert self.process.stdin is not None  # noqa: S101 # a pipe was asked for
-            with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:  # it may be no Python at all
-                stdin.write(json.dumps({**self.job, "out": self.results.fileno()}).encode())
+            stack.callback(self.end)
             self.stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End it."""
         self.stack.close()
+
+    def begin(self, job: dict[str, Any]) -> None:
+        """Tell it what to do."""
+        assert self.process.stdin is not None  # noqa: S101 # a pipe was asked for
+        with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:  # it may be no Python at all
+            stdin.write(json.dumps({**job, "out": self.results.fileno()}).encode())
+
+    def end(self) -> None:
+        """End it and whatever it started; more than once does no harm."""
+        if self.ended:
+            return
+        self.ended = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
 
     def result(self) -> Replay:
         """Return what it reported, once it is done.
@@ -225,10 +247,3 @@ class Running:
             raise ReplayError(message)
         plain = next((report["plain"] for report in reports if "plain" in report), "")
         return Replay([report for report in reports[:-1] if "plain" not in report], plain)
-
-
-def end(process: "subprocess.Popen[bytes]") -> None:
-    """End an agent and whatever it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -151,7 +151,7 @@ class Control:
                     """Do nothing: a program that was killed closes its end."""
 
             self.server = Server(self.address, Handler)
-            threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+            threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -27,7 +27,6 @@ def load() -> None:
 
 def main() -> None:
     """Replay one trace."""
-    job = json.loads(sys.stdin.buffer.read())
     load()
     from _caliper_agent import confining
     from _caliper_agent.held import Trace
@@ -36,6 +35,8 @@ def main() -> None:
     from _caliper_agent.presets import set_presets
 
     confining.die_with_parent()
+    job = json.loads(sys.stdin.buffer.read())
+    os.environ.update(job["environment"])
     out = os.fdopen(job["out"], "wb")
     os.set_inheritable(job["out"], False)
     confining.silence()

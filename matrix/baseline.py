@@ -110,12 +110,13 @@ def unseen(trace: Trace, masks: dict[int, list[str]], runs: Sequence[Reports]) -
     """
     judge = Judge(trace, masks)
     for reports in runs:
+        steps = judge.steps(reports)
         pairs = zip(judge.calls(reports), judge.sides(reports), strict=True)
         for (_, call, made), (_, _, recorded, report) in pairs:
             outcome = (report or {}).get("outcome", {})
             if made.verdict == DIFFERS and "raise" not in outcome:
                 add(masks, call["id"], call, differences(recorded["outcome"], outcome, "outcome"))
-                for number, (step, again) in enumerate(judge.steps(call, reports), 1):
+                for number, (step, again) in enumerate(steps.get(call["id"], ()), 1):
                     if "raise" not in again.get("outcome", {}):
                         add_step(masks, call["id"], number, {**step, "effects": again.get("effects", {})}, again)
 

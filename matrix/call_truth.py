@@ -16,7 +16,6 @@ from matrix.alignment import Event, Recorded, Renaming, align, passed, spelled, 
 from matrix.errors import CaliperError
 from matrix.judging import Judge, Reports
 from matrix.rows import NO, UNKNOWN, YES, CallRow, works
-from matrix.trace import nested
 
 RUN = re.compile(r"\{tmp\}/pytest-of-[^/\"]+/pytest-\d+")
 # Why a recorded call has no truth on a release.
@@ -152,8 +151,7 @@ def find_happened(judge: Judge, passing: Iterable[str], events: Sequence[Event],
             continue
         Story(test, ours.tests[test], theirs.tests.get(test, []), places, failures.get(test), renaming).tell(made)
     made.without.update((call["id"], AWAITS) for _, call in judge.trace.calls() if "awaits" in call)
-    steps = (inner for event in judge.trace.events for inner in nested(event) if inner["e"] == "next")
-    made.without.update((step["call"], STEPS) for step in steps)
+    made.without.update(dict.fromkeys(judge.trace.steps(), STEPS))
     return made
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from matrix.compare import normal
 from matrix.noisy import Noisy
 from matrix.rows import INSTALL_ERROR, NO, UNKNOWN, UNREPLAYABLE, CallRow, TestRow, works
-from matrix.trace import Event, Trace, nested
+from matrix.trace import Event, Trace
 from matrix.verdict import Judgement, judge, judge_steps
 
 Report = Mapping[str, Any]
@@ -98,6 +98,7 @@ class Judge:
     def calls(self, reports: Reports) -> Iterator[tuple[str, Event, Judgement]]:
         """Yield (test, call, judgement) of every call."""
         whole = self.whole() | reports.whole
+        steps = self.steps(reports)
         for test, call, recorded, report in self.sides(reports):
             ident = call["id"]
             if ident in self.unreplayable:
@@ -105,15 +106,15 @@ class Judge:
                 continue
             masks, failed = self.masks.get(ident, ()), reports.checks.get(ident, ())
             made = judge(recorded, report, masks, failed, whole=ident in whole)
-            if ident in reports.steps:
-                made = judge_steps(made, call, self.steps(call, reports), masks, whole=ident in whole)
+            if ident in steps:
+                made = judge_steps(made, call, steps[ident], masks, whole=ident in whole)
             yield test, call, made
 
-    def steps(self, call: Event, reports: Reports) -> list[tuple[Event, Report]]:
-        """Return what was recorded and what is reported of each time that the caller went on with a call."""
-        lines = (inner for event in self.trace.events for inner in nested(event))
-        recorded = (line for line in lines if line["e"] == "next" and line["call"] == call["id"])
-        return list(zip(recorded, reports.steps.get(call["id"], ()), strict=False))  # one that ended early has fewer
+    def steps(self, reports: Reports) -> dict[int, list[tuple[Event, Report]]]:
+        """Return what was recorded and what is reported of each time that the caller went on with a call, by call."""
+        recorded = self.trace.steps() if reports.steps else {}
+        # One that ended early has fewer.
+        return {call: list(zip(recorded.get(call, ()), found, strict=False)) for call, found in reports.steps.items()}
 
     def sides(self, reports: Reports) -> Iterator[tuple[str, Event, Report, Report | None]]:
         """Yield (test, call, call, report) of every call, the last two as they are compared."""

@@ -15,6 +15,7 @@ from matrix.agent.contents import content_of
 from matrix.errors import CaliperError
 from matrix.files import atomic_write
 from matrix.schema import Checker
+from matrix.staleness import AGENT, PACKAGE, file_digest
 
 SCHEMA = 1
 MEMBER = 1 << 20  # bytes of JSON in a gzip member: what a killed recording loses at most
@@ -57,6 +58,14 @@ class Trace:
             for inner in nested(event):
                 if inner["e"] == "call":
                     yield test, inner
+
+    def steps(self) -> dict[int, list[Event]]:
+        """Return each time that the program went on with what a call gave, in order, by the call's number."""
+        found: dict[int, list[Event]] = {}
+        for inner in (inner for event in self.events for inner in nested(event)):
+            if inner["e"] == "next":
+                found.setdefault(inner["call"], []).append(inner)
+        return found
 
 
 def nested(event: Event) -> Iterator[Event]:
@@ -175,9 +184,8 @@ def read_definitions(path: Path, checked: Path) -> Trace:
 
 
 def _checking_code() -> str:
-    here = Path(__file__).parent
-    files = [Path(__file__), *sorted(here.glob("schema*.py")), *sorted(here.glob("agent/*.py"))]  # and what they list
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    files = [Path(__file__), *sorted(PACKAGE.glob("schema*.py")), *sorted(AGENT.glob("*.py"))]  # and what they list
+    return hashlib.sha256("".join(map(file_digest, files)).encode()).hexdigest()[:16]
 
 
 def read_trace(path: Path) -> Trace:

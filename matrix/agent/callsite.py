@@ -217,6 +217,14 @@ def types_of(node: Optional[ast.expr]) -> List[ast.expr]:
     return list(node.elts) if isinstance(node, ast.Tuple) else [node]
 
 
+def meant(name: str, frame: types.FrameType) -> Any:
+    """Return what a name holds in a frame, None for one that holds nothing."""
+    for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
+        if name in names:
+            return names[name]
+    return None
+
+
 def chain_of(node: ast.AST) -> Optional[Tuple[str, ...]]:
     """Return ``("oras", "utils", "read_json")`` for ``oras.utils.read_json``, None for what is no dotted name."""
     names: List[str] = []

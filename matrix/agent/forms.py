@@ -48,11 +48,7 @@ def resolve(chain: Tuple[str, ...], frame: Any) -> Any:
     """Return what a dotted name means in ``frame``, without running any code of the subject's; None if unknown."""
     if frame is None:
         return None
-    found: Any = None
-    for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
-        if chain[0] in names:
-            found = names[chain[0]]
-            break
+    found: Any = callsite.meant(chain[0], frame)
     for name in chain[1:]:
         if isinstance(found, types.ModuleType):
             found = vars(found).get(name)

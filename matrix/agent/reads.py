@@ -14,11 +14,7 @@ from .values import Json
 
 def module_attribute(chain: Sequence[str], frame: types.FrameType) -> Optional[Tuple[Any]]:
     """Return (object,) of a dotted name that goes through modules only, None for any other."""
-    found: Any = None
-    for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
-        if chain[0] in names:
-            found = names[chain[0]]
-            break
+    found: Any = callsite.meant(chain[0], frame)
     for name in chain[1:]:
         if not isinstance(found, (types.ModuleType, type)) or (isinstance(found, type) and name not in vars(found)):
             return None

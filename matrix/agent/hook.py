@@ -22,6 +22,7 @@ def start(path: str) -> Any:
         return None
     from . import generated, probes
     from .recorder import Recorder
+    from .watch import watch_mock, watch_monkeypatch
 
     recorder = Recorder(config)
     probes.install(
@@ -46,8 +47,8 @@ def start(path: str) -> Any:
         After(
             {
                 "_pytest.assertion.rewrite": rewriting(recorder),
-                "_pytest.monkeypatch": patching,
-                "unittest.mock": mocking,
+                "_pytest.monkeypatch": watch_monkeypatch,
+                "unittest.mock": watch_mock,
                 "_pytest.reports": reporting(recorder),
             }
         ),
@@ -137,20 +138,6 @@ def rewriting(recorder: Any) -> Any:
         module._write_pyc = lambda *args, **kwargs: False
 
     return after
-
-
-def patching(module: Any) -> None:
-    """Note pytest's patchers."""
-    from .watch import watch_monkeypatch
-
-    watch_monkeypatch(module)
-
-
-def mocking(module: Any) -> None:
-    """Note the patches of ``unittest.mock``."""
-    from .watch import watch_mock
-
-    watch_mock(module)
 
 
 def reporting(recorder: Any) -> Any:

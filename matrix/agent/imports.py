@@ -6,7 +6,8 @@ import importlib
 import json
 import os
 import sys
-from typing import Any, Callable, Dict, List, Set, Tuple
+from importlib.machinery import PathFinder
+from typing import Any, Callable, Dict, Iterable, List, Tuple
 
 from . import finding
 from .confining import die_with_parent
@@ -53,36 +54,16 @@ class Imports:
         return True
 
     def plain(self) -> None:
-        """Import the release with nothing but what it declares, and report how that went.
+        """Import the release with nothing but what it declares, and report how that went; the rest can be had then.
 
-        What was imported stays imported, unless a module looked in vain for something that the suite needs besides: it
-        may be another one with that. A process that was put aside before goes on then.
+        What was imported stays imported. Where a module looked for something that the suite needs besides, a fork went
+        on from there with that; this process only tells it how it ends without.
         """
-        reading, writing = os.pipe()
-        spare = os.fork()
-        if spare == 0:
-            os.close(writing)
-            die_with_parent()
-            with os.fdopen(reading, "rb") as file:
-                answer = file.read()
-            if not answer:
-                os._exit(0)
-            self.report({"plain": json.loads(answer)})
-            return
-        os.close(reading)
-        lookups = Lookups()
+        lookups = Lookups(self.job.get("also", []))
         sys.meta_path.append(lookups)
         names = sorted({e["module"] for e in self.trace.tests[""] if e["e"] == "import" and e["subject"]})
         problem = next(filter(None, map(self.problem, names)), "")
-        sys.meta_path.remove(lookups)
-        if problem or lookups.found_in(self.job.get("also", [])):
-            os.write(writing, json.dumps(problem).encode("ascii"))
-            os.close(writing)
-            os.waitpid(spare, 0)
-            os._exit(0)
-        os.close(writing)
-        os.waitpid(spare, 0)
-        self.report({"plain": ""})
+        self.report({"plain": lookups.end(problem)})
 
     def problem(self, name: str) -> str:
         """Return what a module of the release needs and did not declare, or why it does not import."""
@@ -96,24 +77,57 @@ class Imports:
 
 
 class Lookups:
-    """The last finder: notes what was looked for and is nowhere."""
+    """The last finder, asked for what is nowhere; forks where it lies in ``folders``, and has it in the fork."""
 
-    def __init__(self) -> None:
-        """Note nothing yet."""
-        self.names: Set[str] = set()
-        self.distributions = False
+    def __init__(self, folders: List[str]) -> None:
+        """Take the folders that can be had later on."""
+        self.folders = folders
+        self.fork = 0  # its process; here or, in itself, 0
+        self.pipe: Tuple[int, int] = (-1, -1)
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Note a module."""
-        if path is None:
-            self.names.add(name)
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Return the spec of a module, in the fork."""
+        spec = PathFinder.find_spec(name, self.folders) if path is None and self.folders else None
+        return spec if spec is not None and self.goes_on() else None
 
-    def find_distributions(self, *_: Any, **__: Any) -> Tuple[()]:
-        """Note that somebody asks which distributions are installed."""
-        self.distributions = True
-        return ()
+    def find_distributions(self, context: Any = None) -> Iterable[Any]:
+        """Return distributions, in the fork."""
+        from importlib.metadata import DistributionFinder
 
-    def found_in(self, folders: List[str]) -> bool:
-        """Say whether any of it is in some folders."""
-        find = importlib.import_module("importlib.machinery").PathFinder.find_spec
-        return bool(folders) and (self.distributions or any(find(name, folders) for name in sorted(self.names)))
+        asked = vars(context) if context is not None else {}
+        if "path" in asked or not self.folders:
+            return ()
+        inside = DistributionFinder.Context(**{**asked, "path": self.folders})  # type: ignore[no-untyped-call]
+        found = list(PathFinder.find_distributions(inside))
+        return found if found and self.goes_on() else ()
+
+    def goes_on(self) -> bool:
+        """Say whether this is the fork, which is made when this is first asked."""
+        if self.fork:
+            return False
+        self.pipe = os.pipe()
+        self.fork = os.fork()
+        if self.fork:
+            return False
+        die_with_parent()
+        self.open_up()
+        return True
+
+    def open_up(self) -> None:
+        """Let everything be had, from now on."""
+        sys.meta_path.remove(self)
+        sys.path += self.folders
+
+    def end(self, problem: str) -> str:
+        """Return the problem that there is without the folders, in the process that goes on: the fork, if there is one."""
+        if self not in sys.meta_path:
+            os.close(self.pipe[1])
+            with os.fdopen(self.pipe[0], "rb") as file:
+                return str(json.loads(file.read()))
+        if self.fork:
+            os.write(self.pipe[1], json.dumps(problem).encode("ascii"))
+            os.close(self.pipe[1])
+            os.waitpid(self.fork, 0)
+            os._exit(0)
+        self.open_up()
+        return problem

@@ -51,7 +51,6 @@ def main() -> None:
     agent = Agent(job, trace, out)
     imports = Imports(job, trace, agent.report)
     imports.plain()
-    sys.path += job.get("also", [])
     confining.virtual_sleep()
     imports.make()
     if agent.reach.folder:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matrix import cli, environment, installer, staleness
+from matrix import bytecode, cli, environment, installer, staleness
 from matrix.commands.which_registry import add_registry_option, on_registry
 from matrix.errors import CaliperError
 from matrix.files import atomic_write
@@ -135,7 +135,9 @@ def _judge(subject: Subject, plan: staleness.Plan, listed: ReleaseList, release:
         python = environment.read_environment(venv).python_version
         return Run(subject.name, release.version, INSTALL_ERROR, error.reason, "", "", python, {}, [], {})
     also = environment.shared_folder(subject.also, there, listed.as_of, plan.cache)
+    bytecode.lend(plan.cache / "bytecode", there)
     profiles = _replay(subject, release, there, plan, also)
+    bytecode.keep(plan.cache / "bytecode", there, subject.name)
     return Run(
         subject=subject.name,
         release=release.version,

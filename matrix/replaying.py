@@ -81,6 +81,14 @@ def replay_release(
         return {trace.header["profile"]: as_profile(trace, running.result()) for trace, running in started}
 
 
+def prepare_replays(subject: Subject, traces: Sequence[Path], checked: Path) -> None:
+    """Load what a replay of these traces takes; its forks need not."""
+    start = load_services(subject.services, subject.options)
+    for path in traces:
+        with start(read_definitions(path, checked).header["profile"]):
+            pass  # whatever they load, they have loaded then
+
+
 def as_profile(trace: Trace, replay: Replay) -> dict[str, Any]:
     """Return what a run file says of one profile."""
     return {"trace": trace.digest, "plain_import": replay.plain_import, "reports": list(replay.reports)}

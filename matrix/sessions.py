@@ -22,8 +22,9 @@ from pathlib import Path
 import nox
 from nox.logger import logger
 
-from matrix import staleness
+from matrix import staleness, warm
 
+WORKER = "--parallel-worker" in sys.argv
 _MAP_SESSIONS = ("matrix", "release")
 
 
@@ -43,13 +44,13 @@ class Engine:
         """Run a subcommand of ours."""
         # Whatever is said about bytecode around us: to compile a hundred modules each time is a tenth of a replay.
         env = {"PYTHONDONTWRITEBYTECODE": None}
-        session.run(*self.command(session, *arguments), env=env, external=True, log=log)
+        python = self.python(session.cache_dir.parent / "engine")
+        session.run(*python, "-m", "matrix", *map(str, arguments), env=env, external=True, log=log)
 
-    def command(self, session: nox.Session, *arguments: str | Path) -> list[str]:
-        """Return the command line of a subcommand of ours."""
-        home = session.cache_dir.parent / "engine" / "bin" / "python"
+    def python(self, home: Path) -> list[str]:
+        """Return how it is started, from its environment if it has one."""
         # -P: a folder called `matrix` in the project around us must not stand in for ours.
-        return [sys.executable if self.source is None else str(home), "-P", "-m", "matrix", *map(str, arguments)]
+        return [sys.executable if self.source is None else str(home / "bin" / "python"), "-P"]
 
     @property
     def inputs(self) -> str:
@@ -97,7 +98,9 @@ def define(
         # One more than there are cores: a third of a session's time is waiting for the index.
         nox.options.parallel = (os.cpu_count() or 1) + 1
         nox.options.stop_on_first_error = True
-    if "--parallel-worker" in sys.argv:
+        if len(stale) > 1 and not engine.needed and not WORKER:
+            warm.start(engine.python(engine.home), [stale[0], "--venv", "", "--python", plan.python, *plan_options(plan)])
+    if WORKER:
         logger.setLevel("WARNING")  # the line of result says it all
     if engine.source is not None:
         _define_engine(engine)
@@ -210,7 +213,11 @@ def _define_release(engine: Engine, plan: staleness.Plan) -> None:
         venv = session.virtualenv.location
         brief = ["--brief"] if session.parallel else []
         options = ["--venv", venv, "--python", plan.python, *brief, *plan_options(plan), *session.posargs]
-        engine.run(session, "release", parameters[plan.name], *options, log=False)
+        status = warm.run(["release", parameters[plan.name], *options])
+        if status is None:
+            engine.run(session, "release", parameters[plan.name], *options, log=False)
+        elif status:
+            session.error(f"release {parameters[plan.name]} was not judged")
 
 
 def _define_matrix(engine: Engine, plan: staleness.Plan, stale: Sequence[str]) -> None:

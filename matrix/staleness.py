@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import sys
+import time
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ PACKAGE = Path(__file__).parent
 AGENT = PACKAGE / "agent"
 PRESENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 REGISTRY_VARIABLE = "CALIPER_REGISTRY"
+BEGAN = time.time()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +152,18 @@ def _shared_inputs(plan: Plan, as_of: str) -> dict[str, Any]:
     }
 
 
-def code_used(began: float) -> dict[str, str]:
+def code_used() -> dict[str, str]:
     """Return the digest of each file of ours that this process has loaded, and of the agent, by path.
 
     Asked at the end of a run: whatever had a part in it is there, and no list of files has to be kept by hand. A file
-    that was written after the run ``began`` (seconds since 1970) gets a digest that no file has.
+    that was written after this process began to load them gets a digest that no file has.
     """
     loaded = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
     files = {path for path in loaded if path.suffix == ".py" and path.is_relative_to(PACKAGE)} | set(
         AGENT.rglob("*.py")
     )
     return {
-        path.relative_to(PACKAGE).as_posix(): "changed" if path.stat().st_mtime > began else file_digest(path)
+        path.relative_to(PACKAGE).as_posix(): "changed" if path.stat().st_mtime > BEGAN else file_digest(path)
         for path in sorted(files)
     }
 

@@ -6,7 +6,7 @@ The sessions of the noxfile run this; what they pass by options has defaults for
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         result = _judge(subject, plan, listed, release, options.venv)
         size = _keep(plan, result, inputs)
-        facts = {"inputs": inputs, "size": size, "code": staleness.code_used(began)}
+        facts = {"inputs": inputs, "size": size, "code": staleness.code_used()}
         staleness.write_stamp(plan.stamp(release.version), facts)
     except OSError as error:
         raise KeepingError(plan.cache, error) from error
@@ -106,6 +106,18 @@ def run(options: argparse.Namespace) -> int:
         if not options.brief and result.status == REPLAYED:
             print(_verdicts(plan, result))
     return cli.FINE
+
+
+def prepare(arguments: Sequence[str]) -> None:
+    """Load what a replay with these arguments takes, into a process that forks for each."""
+    from matrix.replaying import prepare_replays  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser()
+    configure(parser)
+    options = parser.parse_args(arguments)
+    subject = on_registry(load_subject(options.subject), options.registry)
+    plan = _plan(options, subject)
+    prepare_replays(subject, plan.traces, _checked(plan))
 
 
 def _plan(options: argparse.Namespace, subject: Subject) -> staleness.Plan:
@@ -161,8 +173,13 @@ def _replay(
 ) -> dict[str, Any]:
     from matrix.replaying import replay_release  # noqa: PLC0415 # a release that cannot be installed needs none of it
 
-    python, checked = there.python.absolute(), plan.cache / "checked"
+    python, checked = there.python.absolute(), _checked(plan)
     return replay_release(subject, release.version, python, plan.traces, also=also, checked=checked)
+
+
+def _checked(plan: staleness.Plan) -> Path:
+    """Return the folder that notes which traces are valid."""
+    return plan.cache / "checked"
 
 
 def _plain_import(profiles: Mapping[str, Any]) -> str:

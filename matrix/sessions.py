@@ -92,13 +92,13 @@ def define(
     nox.options.default_venv_backend = "uv"
     nox.options.reuse_venv = "yes"
     nox.options.sessions = ["matrix"]
-    stale = staleness.stale_releases(plan) if plan.traces else ()
+    stale = staleness.stale_releases(plan) if plan.traces and not WORKER else ()  # a worker knows what it is to do
     if stale and _draws_map(sys.argv[1:], os.environ):
         # Only then: the sessions of other jobs should print while they run, and not at their end.
-        # One more than there are cores: a third of a session's time is waiting for the index.
-        nox.options.parallel = (os.cpu_count() or 1) + 1
+        # More than there are cores: a third of a session's time is waiting, for the index, a registry, or each other.
+        nox.options.parallel = (os.cpu_count() or 1) + 2
         nox.options.stop_on_first_error = True
-        if len(stale) > 1 and not engine.needed and not WORKER:
+        if len(stale) > 1 and not engine.needed:
             warm.start(engine.python(engine.home), [stale[0], "--venv", "", "--python", plan.python, *plan_options(plan)])
     if WORKER:
         logger.setLevel("WARNING")  # the line of result says it all
@@ -221,7 +221,7 @@ def _define_release(engine: Engine, plan: staleness.Plan) -> None:
 
 
 def _define_matrix(engine: Engine, plan: staleness.Plan, stale: Sequence[str]) -> None:
-    due = bool(stale) or staleness.results_stale(plan)
+    due = not WORKER and (bool(stale) or staleness.results_stale(plan))
 
     @nox.session(
         name="matrix",

@@ -6,6 +6,7 @@ a stamp with the digests of everything that the run came from. A release is stal
 
 import hashlib
 import json
+import os
 import re
 import sys
 import time
@@ -158,10 +159,9 @@ def code_used() -> dict[str, str]:
     Asked at the end of a run: whatever had a part in it is there, and no list of files has to be kept by hand. A file
     that was written after this process began to load them gets a digest that no file has.
     """
-    loaded = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
-    files = {path for path in loaded if path.suffix == ".py" and path.is_relative_to(PACKAGE)} | set(
-        AGENT.rglob("*.py")
-    )
+    ours = f"{PACKAGE}{os.sep}"
+    loaded = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+    files = {Path(file) for file in loaded if file.startswith(ours) and file.endswith(".py")} | set(AGENT.rglob("*.py"))
     return {
         path.relative_to(PACKAGE).as_posix(): "changed" if path.stat().st_mtime > BEGAN else file_digest(path)
         for path in sorted(files)

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterable, List, Tuple
 from . import finding
 from .confining import die_with_parent
 from .held import Trace
+from .sharing import Sharing, importing
 
 
 class Imports:
@@ -20,13 +21,13 @@ class Imports:
     def __init__(self, job: Dict[str, Any], trace: Trace, report: Callable[[Dict[str, Any]], None]) -> None:
         """Make one; ``report(dict)`` is told what does not import."""
         self.job, self.trace, self.report = job, trace, report
+        self.alone = ""  # why the release does not import alone
+        self.failed: Dict[int, Dict[str, Any]] = {}  # what did not import, by its place among the imports
 
     def make(self) -> None:
         """Import what the trace imports, and report what does not."""
         modules = tuple(self.job["modules"])
-        for event in self.trace.tests[""]:
-            if event["e"] != "import" or "own" in event:
-                continue
+        for place, event in enumerate(importing(self.trace)):
             missing = event["names"] or [event["module"]]
             try:
                 module = finding.import_module(event["module"], modules)
@@ -40,7 +41,15 @@ class Imports:
                     made.update(optional=event["optional"], subject=event["subject"])
                     if not set(missing).isdisjoint(event.get("used", ())):
                         made["unloads"] = True
+                    self.failed[place] = made
                     self.report(made)
+
+    def tell(self, trace: Trace, report: Callable[[Dict[str, Any]], None]) -> None:
+        """Report the same for another trace, whose imports are the same."""
+        report({"plain": self.alone})
+        events = importing(trace)
+        for place, made in self.failed.items():
+            report({**made, "import": events[place]["n"]})
 
     @staticmethod
     def has(module: Any, name: str, path: str) -> bool:
@@ -53,7 +62,7 @@ class Imports:
             return False
         return True
 
-    def plain(self) -> None:
+    def plain(self, sharing: Sharing) -> None:
         """Import the release with nothing but what it declares, and report how that went; the rest can be had then.
 
         What was imported stays imported. Where a module looked for something that the suite needs besides, a fork went
@@ -63,7 +72,9 @@ class Imports:
         sys.meta_path.append(lookups)
         names = sorted({e["module"] for e in self.trace.tests[""] if e["e"] == "import" and e["subject"]})
         problem = next(filter(None, map(self.problem, names)), "")
-        self.report({"plain": lookups.end(problem)})
+        self.alone, noticed = lookups.end([problem, sharing.noticed])
+        sharing.noticed = sharing.noticed or noticed
+        self.report({"plain": self.alone})
 
     def problem(self, name: str) -> str:
         """Return what a module of the release needs and did not declare, or why it does not import."""
@@ -118,16 +129,16 @@ class Lookups:
         sys.meta_path.remove(self)
         sys.path += self.folders
 
-    def end(self, problem: str) -> str:
-        """Return the problem that there is without the folders, in the process that goes on: the fork, if there is one."""
+    def end(self, found: List[Any]) -> List[Any]:
+        """Return what was found without the folders, in the process that goes on: the fork, if there is one."""
         if self not in sys.meta_path:
             os.close(self.pipe[1])
             with os.fdopen(self.pipe[0], "rb") as file:
-                return str(json.loads(file.read()))
+                return list(json.loads(file.read()))
         if self.fork:
-            os.write(self.pipe[1], json.dumps(problem).encode("ascii"))
+            os.write(self.pipe[1], json.dumps(found).encode("ascii"))
             os.close(self.pipe[1])
             os.waitpid(self.fork, 0)
             os._exit(0)
         self.open_up()
-        return problem
+        return found

@@ -1,7 +1,7 @@
-"""Replays traces in the environment of the Python that runs this file; started by path, with a job on standard input.
+"""Replays traces in the environment of the Python that runs this file; started by path, with jobs on standard input.
 
-Results are JSON lines on the file descriptor that the job names. The tests of a file are played in a fork of this
-process, which has imported what the trace imports; a fork that dies or takes too long costs the call that it was at,
+Results are JSON lines on the file descriptor that each job names. The tests of a file are played in a fork of this
+process, which has imported what the traces import; a fork that dies or takes too long costs the call that it was at,
 and the test goes on in a new one.
 """
 
@@ -26,39 +26,50 @@ def load() -> None:
 
 
 def main() -> None:
-    """Replay one trace."""
+    """Replay traces."""
     load()
     from _caliper_agent import confining
     from _caliper_agent.held import Trace
     from _caliper_agent.imports import Imports
     from _caliper_agent.playing import Agent
     from _caliper_agent.presets import set_presets
+    from _caliper_agent.sharing import Sharing, become, start_again
 
     confining.die_with_parent()
-    job = json.loads(sys.stdin.buffer.read())
+    jobs = json.loads(sys.stdin.buffer.read())
+    job = jobs[0]
+    variables = dict(os.environ)
     os.environ.update(job["environment"])
-    out = os.fdopen(job["out"], "wb")
-    os.set_inheritable(job["out"], False)
     confining.silence()
     confining.limits(job)
     confining.stay_here(job)
+    version = ".".join(map(str, sys.version_info[:3]))
+    for each in jobs:
+        os.set_inheritable(each["out"], False)
+        each["templates"].update(python=version, prefix=sys.prefix, site=sysconfig.get_paths()["purelib"])
     os.chdir(job["roots"]["work"])
     sys.path[:0] = job.get("overlay", [])
-    version = ".".join(map(str, sys.version_info[:3]))
-    job["templates"].update(python=version, prefix=sys.prefix, site=sysconfig.get_paths()["purelib"])
     set_presets(job)
-    trace = Trace(job["trace"])
-    agent = Agent(job, trace, out)
-    imports = Imports(job, trace, agent.report)
-    imports.plain()
+    traces = [Trace(each["trace"]) for each in jobs]
+    agent = Agent(job, traces[0])
+    imports = Imports(job, traces[0], agent.report)
+    sharing = Sharing(jobs, traces)
+    sharing.begin()
+    imports.plain(sharing)
     confining.virtual_sleep()
     imports.make()
+    sharing.end(bool(agent.files.scan()))
     if agent.reach.folder:
         agent.report({"test": ""})
         agent.report({"reached": agent.reach.take()})
     agent.run()
-    agent.report({"end": True})
-    out.flush()
+    if sharing.noticed and jobs[1:]:
+        start_again(jobs[1:], variables)
+    for each, trace in zip(jobs[1:], traces[1:]):
+        become(job, each)
+        agent = Agent(each, trace)
+        imports.tell(trace, agent.report)
+        agent.run()
 
 
 if __name__ == "__main__":

@@ -33,9 +33,10 @@ Played = Tuple[List[List[bytes]], Optional[int], Optional[str]]
 class Agent:
     """Plays all tests of one trace, and reports."""
 
-    def __init__(self, job: Dict[str, Any], trace: Trace, out: Any) -> None:
-        """Make one that reports to the binary file ``out``."""
-        self.job, self.trace, self.out = job, trace, out
+    def __init__(self, job: Dict[str, Any], trace: Trace) -> None:
+        """Make one that reports to the file descriptor that the job names."""
+        self.job, self.trace = job, trace
+        self.out = os.fdopen(job["out"], "wb", closefd=False)
         self.reach = Reach(job["reach"])
         self.files = Files(job["roots"], sha256, Templates(job["templates"]))
         self.files.scan()
@@ -62,6 +63,8 @@ class Agent:
         if self.job["inner"]:
             # Each of them brings its own world along, so that one process serves all: forks are what costs most.
             self.play([test for test in tests if self.trace.inner.get(test)], inner=True)
+        self.report({"end": True})
+        self.out.flush()
 
     def playable(self, test: str) -> bool:
         """Say whether a test has events to play."""

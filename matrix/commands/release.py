@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trace", type=Path, action="append", metavar="FILE", help="(default: those in traces/)")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="(default: .nox/.cache/caliper/NAME)")
     add_registry_option(parser)
-    parser.add_argument("--brief", action="store_true", help="print one line, not what does not work")
+    parser.add_argument("--brief", action="store_true", help="one of many: print one line, replay traces one by one")
     parser.add_argument("--json", action="store_true", help="print the run file's path and facts as JSON")
 
 
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     release = listed.find(options.release)
     inputs = staleness.inputs(plan, release.version)
     try:
-        result = _judge(subject, plan, listed, release, options.venv)
+        result = _judge(subject, plan, listed, release, options.venv, thrifty=options.brief)
         size = _keep(plan, result, inputs)
         facts = {"inputs": inputs, "size": size, "code": staleness.code_used()}
         staleness.write_stamp(plan.stamp(release.version), facts)
@@ -118,6 +118,7 @@ def prepare(arguments: Sequence[str]) -> None:
     subject = on_registry(load_subject(options.subject), options.registry)
     plan = _plan(options, subject)
     prepare_replays(subject, plan.traces, _checked(plan))
+    staleness.code_used()  # it remembers digests
 
 
 def _plan(options: argparse.Namespace, subject: Subject) -> staleness.Plan:
@@ -138,7 +139,9 @@ def _plan(options: argparse.Namespace, subject: Subject) -> staleness.Plan:
     )
 
 
-def _judge(subject: Subject, plan: staleness.Plan, listed: ReleaseList, release: Release, venv: Path) -> Run:
+def _judge(
+    subject: Subject, plan: staleness.Plan, listed: ReleaseList, release: Release, venv: Path, *, thrifty: bool
+) -> Run:
     if not venv.exists():
         installer.make_environment(venv, plan.python)
     try:
@@ -148,7 +151,7 @@ def _judge(subject: Subject, plan: staleness.Plan, listed: ReleaseList, release:
         return Run(subject.name, release.version, INSTALL_ERROR, error.reason, "", "", python, {}, [], {})
     also = environment.shared_folder(subject.also, there, listed.as_of, plan.cache)
     bytecode.lend(plan.cache / "bytecode", there)
-    profiles = _replay(subject, release, there, plan, also)
+    profiles = _replay(subject, release, there, plan, also, thrifty=thrifty)
     bytecode.keep(plan.cache / "bytecode", there, subject.name)
     return Run(
         subject=subject.name,
@@ -170,11 +173,15 @@ def _replay(
     there: environment.Environment,
     plan: staleness.Plan,
     also: Path | None,
+    *,
+    thrifty: bool,
 ) -> dict[str, Any]:
     from matrix.replaying import replay_release  # noqa: PLC0415 # a release that cannot be installed needs none of it
 
     python, checked = there.python.absolute(), _checked(plan)
-    return replay_release(subject, release.version, python, plan.traces, also=also, checked=checked)
+    return replay_release(
+        subject, release.version, python, plan.traces, also=also, checked=checked, thrifty=thrifty
+    )
 
 
 def _checked(plan: staleness.Plan) -> Path:

@@ -1,5 +1,6 @@
 """A trace and what the agent reported of it → rows: a verdict per call, works or fails per test."""
 
+import marshal
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,13 +83,14 @@ class Judge:
     """Judges the calls of one trace, with what the baseline says of them.
 
     ``unreplayable`` names the calls that are not ``ok`` on the recorded release itself, with the reason, and ``checks``
-    what does not hold there of no call.
+    what does not hold there of no call. Judging is pure, and ``known`` what it came to before.
     """
 
     trace: Trace
     masks: Masks = field(default_factory=dict)
     unreplayable: Mapping[int, str] = field(default_factory=dict)
     checks: Mapping[int, str] = field(default_factory=dict)
+    known: dict[bytes, Judgement] = field(default_factory=dict)  # most of what a release tells, others tell as well
 
     def whole(self) -> frozenset[int]:
         """Return the calls whose results were looked at in a way that no check expresses."""
@@ -104,11 +106,14 @@ class Judge:
             if ident in self.unreplayable:
                 yield test, call, Judgement(UNREPLAYABLE, self.unreplayable[ident])
                 continue
-            masks, failed = self.masks.get(ident, ()), reports.checks.get(ident, ())
-            made = judge(recorded, report, masks, failed, whole=ident in whole)
-            if ident in steps:
-                made = judge_steps(made, call, steps[ident], masks, whole=ident in whole)
-            yield test, call, made
+            failed, went = reports.checks.get(ident, []), steps.get(ident, [])
+            told = (ident, recorded if recorded is not call else None, report, failed, went, ident in whole)
+            key = marshal.dumps(told, 2)  # the later formats say which texts are one object
+            if key not in self.known:
+                masks = self.masks.get(ident, ())
+                made = judge(recorded, report, masks, failed, whole=ident in whole)
+                self.known[key] = judge_steps(made, call, went, masks, whole=ident in whole) if went else made
+            yield test, call, self.known[key]
 
     def steps(self, reports: Reports) -> dict[int, list[tuple[Event, Report]]]:
         """Return what was recorded and what is reported of each time that the caller went on with a call, by call."""

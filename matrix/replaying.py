@@ -83,7 +83,8 @@ def replay_release(
             for part in ([held] if thrifty else [[one] for one in held])
         ]
         replays = [replay for running in agents for replay in running.results()]
-    return {trace.header["profile"]: as_profile(trace, replay) for (_, trace), replay in zip(held, replays, strict=True)}
+    done = zip([trace for _, trace in held], replays, strict=True)
+    return {trace.header["profile"]: as_profile(trace, replay) for trace, replay in done}
 
 
 def prepare_replays(subject: Subject, traces: Sequence[Path], checked: Path) -> None:

@@ -99,7 +99,8 @@ def define(
         nox.options.parallel = (os.cpu_count() or 1) + 2
         nox.options.stop_on_first_error = True
         if len(stale) > 1 and not engine.needed:
-            warm.start(engine.python(engine.home), [stale[0], "--venv", "", "--python", plan.python, *plan_options(plan)])
+            alike = [stale[0], "--venv", "", "--python", plan.python, *plan_options(plan)]
+            warm.start(engine.python(engine.home), alike)
     if WORKER:
         logger.setLevel("WARNING")  # the line of result says it all
     if engine.source is not None:

@@ -1,12 +1,13 @@
 """One process that has loaded what judging a release takes, and forks for each: a tenth of a short replay is loading.
 
-The process that draws a map starts it (`start`) and names it to its children by a variable; what they ask for (`run`) is
-a command line, run with their output. It ends with the process that started it, a fork with the one that asked. Linux
-only, as the names of its sockets are; everywhere else, and wherever anything is amiss, commands run by themselves.
+The process that draws a map starts it (`start`), and names it to its children by a variable; what they ask for (`run`)
+is a command line, run with their output. It ends with the process that started it, a fork with the one that asked.
+Linux only, as the names of its sockets are; elsewhere, and where anything is amiss, commands run by themselves.
 
 This module loads with every noxfile: standard library only.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -32,7 +33,9 @@ def start(python: Sequence[str], arguments: Sequence[str]) -> None:
     env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     command = [*python, "-m", __name__, name, *arguments]
     with contextlib.suppress(OSError):
-        subprocess.Popen(command, env=env, stdin=nowhere, stdout=nowhere, stderr=nowhere)  # noqa: S603
+        process = subprocess.Popen(command, env=env, stdin=nowhere, stdout=nowhere, stderr=nowhere)  # noqa: S603
+        atexit.register(process.wait)
+        atexit.register(process.terminate)  # the last that is registered is the first that runs
         os.environ[VARIABLE] = name
 
 
@@ -62,7 +65,9 @@ def serve(name: str, arguments: Sequence[str]) -> None:
         listener.bind(f"\0{name}")
         listener.listen(os.cpu_count() or 1)
         prepare(arguments)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forks
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started it ends it
+        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGCHLD, _reap)
         while True:
             connection, _ = listener.accept()
             if os.fork() == 0:
@@ -71,13 +76,30 @@ def serve(name: str, arguments: Sequence[str]) -> None:
             connection.close()
 
 
+def _reap(*_: object) -> None:
+    """Take note of forks that ended."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _end(*_: object) -> None:
+    """End; forks have a second for it, whose asker is gone by then."""
+    signal.alarm(1)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+    os._exit(0)
+
+
 def answer(connection: socket.socket) -> None:
     """Run the command that is asked for, if it is this user who asks, and end the process."""
     from matrix import cli  # noqa: PLC0415
 
     status = cli.USAGE
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number, action in ((signal.SIGCHLD, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+            signal.signal(number, action)
         _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         if user == os.getuid():
             request, files, _, _ = socket.recv_fds(connection, LONGEST, 2)

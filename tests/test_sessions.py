@@ -171,6 +171,37 @@ def test_a_trace_that_was_tampered_with_ends_with_one_line(recorded: Project) ->
     assert not recorded.run_file("2.0").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="sockets have such names on Linux only")
+def test_a_fork_says_what_the_command_says(recorded: Project) -> None:
+    """Its words, on both streams, and its exit status; without anybody to fork there is none."""
+    code = (
+        "import os, sys\n"
+        "from matrix import warm\n"
+        "known = ['--venv', 'v', '--subject', 'demo.toml', '--cache', 'c', '--brief']\n"
+        "warm.start([sys.executable], ['2.0', *known])\n"
+        "for version in ('2.0', '9.9'):\n"
+        "    status = None\n"
+        "    while status is None:  # it is not there yet\n"
+        "        status = warm.run(['release', version, *known])\n"
+        "    print(version, status)\n"
+        "os.environ[warm.VARIABLE] = 'nobody'\n"
+        "print(warm.run(['release', '2.0', *known]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", code],
+        cwd=recorded.folder,
+        env=recorded.env,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    lines = done.stdout.splitlines()
+    assert [re.sub(r" \(Python.*", "", line) for line in lines] == ["demo 2.0", "2.0 0", "9.9 2", "None"]
+    assert re.fullmatch(r"caliper-matrix: .*9\.9.*", done.stderr.strip())
+
+
 def test_each_release_is_a_session(project: Project) -> None:
     """They are listed without network; what the map needs is run by default."""
     project.index.asked.clear()
@@ -283,13 +314,15 @@ def test_ctrl_c_ends_everything_within_a_second(project: Project, arguments: tup
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
-def test_ctrl_c_ends_what_is_replayed(recorded: Project) -> None:
-    """A call that never ends, in a process group of its own, goes with the rest."""
-    process = recorded.start("-s", "release(demo='1.5')")
+@pytest.mark.parametrize("session", ["release(demo='1.5')", "matrix"])
+def test_ctrl_c_ends_what_is_replayed(recorded: Project, session: str) -> None:
+    """A call that never ends, in a process group of its own, goes with the rest; so does what releases are forks of."""
+    process = recorded.start("-s", session)
     family: dict[int, str] = {}
     while not any(name.endswith("agent/main.py") for name in family.values()):
         assert process.poll() is None
         family = descendants(process.pid)
+    assert any("matrix.warm" in name for name in family.values()) == (session == "matrix")
     began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=10)

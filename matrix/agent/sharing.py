@@ -21,8 +21,9 @@ class Sharing:
         """Take the jobs and their traces; the first is at work."""
         alike = all(job["allowed"] == jobs[0]["allowed"] and job["roots"] == jobs[0]["roots"] for job in jobs)
         self.noticed = not alike or any(imports(trace) != imports(traces[0]) for trace in traces)
-        names = {name for job in jobs for name in job["environment"]}
-        self.differing = {os.fsencode(name) for name in names if len({job["environment"].get(name) for job in jobs}) > 1}
+        said: List[Dict[str, str]] = [job["environment"] for job in jobs]
+        names = {name for variables in said for name in variables}
+        self.differing = {os.fsencode(name) for name in names if len({each.get(name) for each in said}) > 1}
 
     def begin(self) -> None:
         """Look out from now on."""
@@ -103,4 +104,4 @@ def start_again(jobs: List[Dict[str, Any]], variables: Dict[str, str]) -> None:
     for job in jobs:
         os.set_inheritable(job["out"], True)
     main = os.path.join(os.path.dirname(os.path.abspath(__file__)), "main.py")
-    os.execve(sys.executable, [sys.executable, main], variables)
+    os.execve(sys.executable, [sys.executable, main], variables)  # noqa: S606 # ours

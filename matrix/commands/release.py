@@ -179,9 +179,7 @@ def _replay(
     from matrix.replaying import replay_release  # noqa: PLC0415 # a release that cannot be installed needs none of it
 
     python, checked = there.python.absolute(), _checked(plan)
-    return replay_release(
-        subject, release.version, python, plan.traces, also=also, checked=checked, thrifty=thrifty
-    )
+    return replay_release(subject, release.version, python, plan.traces, also=also, checked=checked, thrifty=thrifty)
 
 
 def _checked(plan: staleness.Plan) -> Path:

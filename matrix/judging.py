@@ -107,7 +107,7 @@ class Judge:
                 yield test, call, Judgement(UNREPLAYABLE, self.unreplayable[ident])
                 continue
             failed, went = reports.checks.get(ident, []), steps.get(ident, [])
-            told = (ident, recorded if recorded is not call else None, report, failed, went, ident in whole)
+            told: Any = (ident, recorded if recorded is not call else None, report, failed, went, ident in whole)
             key = marshal.dumps(told, 2)  # the later formats say which texts are one object
             if key not in self.known:
                 masks = self.masks.get(ident, ())

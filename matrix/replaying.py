@@ -142,7 +142,7 @@ def agent_on(
         folder = stack.enter_context(scratch(in_memory()))
         # Python starts while the services do.
         running = stack.enter_context(Running(release, python, folder, len(traces)))
-        jobs = []
+        jobs: list[dict[str, Any]] = []
         for path, trace in traces:
             services = stack.enter_context(start(trace.header["profile"]))
             contents = {line["id"]: content_of(line) for line in trace.definitions if line["def"] == "content"}

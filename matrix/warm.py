@@ -98,8 +98,8 @@ def answer(connection: socket.socket) -> None:
 
     status = cli.USAGE
     try:
-        for number, action in ((signal.SIGCHLD, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
-            signal.signal(number, action)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         if user == os.getuid():
             request, files, _, _ = socket.recv_fds(connection, LONGEST, 2)

@@ -31,7 +31,7 @@ def install(venv: Path, wheel: Path, name: str) -> Environment:
 
 def run(environment: Environment) -> str:
     """Import the package and return what it says; whether it was compiled shows in its folder."""
-    command = [environment.python, "-c", "import thing; print(thing.name(), thing.__cached__)"]
+    command = [str(environment.python), "-c", "import thing; print(thing.name(), thing.__cached__)"]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
 

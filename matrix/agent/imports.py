@@ -108,7 +108,7 @@ class Lookups:
         asked = vars(context) if context is not None else {}
         if "path" in asked or not self.folders:
             return ()
-        inside = DistributionFinder.Context(**{**asked, "path": self.folders})  # type: ignore[no-untyped-call]
+        inside = DistributionFinder.Context(**{**asked, "path": self.folders})
         found = list(PathFinder.find_distributions(inside))
         return found if found and self.goes_on() else ()
 

@@ -59,7 +59,7 @@ class Variables(Dict[Any, Any]):
 def keep(data: Dict[Any, Any]) -> None:
     """Let the variables be kept in another mapping, whose content is the same."""
     for variables in (os.environ, getattr(os, "environb", os.environ)):
-        variables._data = data
+        variables._data = data  # type: ignore[union-attr] # typeshed leaves it out
 
 
 def imports(trace: Trace) -> List[Dict[str, Any]]:

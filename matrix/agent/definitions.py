@@ -6,8 +6,9 @@ import os
 from typing import Any, Dict, List, Tuple
 
 from . import callsite, probes, reads
+from .later import Later
 from .ledger import Ledger
-from .whose import LIBRARY, SUITE
+from .whose import LIBRARY, SUBJECT, SUITE
 
 
 class Definitions:
@@ -19,17 +20,27 @@ class Definitions:
         self.all: List[probes.Definition] = []
         self.counts: List[int] = []
         self.boundary: List[int] = []
+        self.later = Later(self.whose.modules, ledger.trouble)
 
-    def compile(self, source: Any, path: str, name: str) -> Any:
-        """Return the code of a module with its probes."""
-        return compile(self.rewrite(source, path, name), path, "exec", dont_inherit=True)
+    def compile(self, source: bytes, path: str, name: str) -> Any:
+        """Return the code of a module with its probes, or without, where those can wait."""
+
+        def make() -> Any:
+            return compile(self.rewrite(source, path, name), path, "exec", dont_inherit=True)
+
+        return compile(source, path, "exec", dont_inherit=True) if self.can_wait(source, path, name, make) else make()
+
+    def can_wait(self, source: bytes, path: str, name: str, make: Any) -> bool:
+        """Say whether the probes of a module are put in later, by code that ``make()`` returns."""
+        return self.whose.kind_of(name, path) == SUITE and self.later.puts_off(source, path, make)
 
     def rewrite(self, source: Any, path: str, name: str) -> Any:
         """Return the tree of a module with its probes."""
         kind = self.whose.kinds[path] = self.whose.kind_of(name, path)
         if kind == LIBRARY:  # a plugin whose assertions pytest rewrites
             return source
-
+        if kind == SUBJECT and not self.later.over:
+            self.later.end()
         tree = probes.rewrite(source, path, name, self.definer(kind == SUITE), kind == SUITE)
         if kind == SUITE:
             self.imports(path)

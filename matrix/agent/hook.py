@@ -127,8 +127,19 @@ def rewriting(recorder: Any) -> Any:
 
         def rewrite_asserts(tree: Any, source: bytes, module_path: Any = None, config: Any = None) -> None:
             path = str(module_path or "<unknown>")
+            name = recorder.whose.module_at(path)
+
+            def make() -> Any:
+                import ast
+
+                tree = ast.parse(source, path)
+                recorder.definitions.rewrite(tree, path, name)
+                rewrite(tree, source, module_path, config)
+                return compile(tree, path, "exec", dont_inherit=True)
+
             try:
-                recorder.definitions.rewrite(tree, path, recorder.whose.module_at(path))
+                if not recorder.definitions.can_wait(source, path, name, make):
+                    recorder.definitions.rewrite(tree, path, name)
             except Exception as error:
                 recorder.ledger.trouble(error)
             rewrite(tree, source, module_path, config)

@@ -227,6 +227,7 @@ class Recorder:
 
     def report(self, test: str, when: str, outcome: str) -> None:
         """Note the outcome of a phase of a test; the trace keeps what is worse than passed."""
+        self.definitions.later.finish()
         if when == "call" or outcome != "passed":
             self.outcomes[str(test)] = "error" if when != "call" and outcome == "failed" else str(outcome)
         if when == "teardown" and str(test) == self.ledger.test:

@@ -41,7 +41,8 @@ def start(path: str) -> Any:
             probes.COPIED: recorder.copied,
         }
     )
-    sys.meta_path.insert(0, probes.Finder(recorder.whose.wants, recorder.definitions.compile, recorder.imported))
+    whose, compile_ = recorder.whose, recorder.definitions.compile
+    sys.meta_path.insert(0, probes.Finder(whose.wants, whose.places, compile_, recorder.imported))
     sys.meta_path.insert(
         0,
         After(

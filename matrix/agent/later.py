@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 import types
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 Make = Callable[[], types.CodeType]
 Key = Tuple[str, int, Tuple[str, ...]]
@@ -36,15 +36,19 @@ class Later:
     def end(self) -> None:
         """Put off nothing any more: the subject is about to be loaded."""
         self.over = True
-        made: Dict[str, types.CodeType] = {}
-        for path, make in self.waiting.items():
-            try:
-                made[path] = make()
-            except Exception as error:
-                self.trouble(error)
+        tried = {path: self.attempt(make) for path, make in self.waiting.items()}
+        made = {path: code for path, code in tried.items() if code is not None}
         self.waiting.clear()
         self.unfinished = {path: made[path] for path in being_loaded() if path in made}
         put_in(made)
+
+    def attempt(self, make: Make) -> Optional[types.CodeType]:
+        """Return the code of a module with its probes; None where it cannot be made."""
+        try:
+            return make()
+        except Exception as error:
+            self.trouble(error)
+            return None
 
     def finish(self) -> None:
         """Give what modules have made since, that were being loaded when the subject was, their probes as well."""

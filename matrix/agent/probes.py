@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import importlib.abc
 import importlib.machinery
+import sys
 import types
 from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
@@ -329,14 +330,18 @@ class Finder(importlib.abc.MetaPathFinder):
     def __init__(
         self,
         wants: Callable[[str, str], bool],
+        places: Callable[[str, Sequence[str]], Sequence[str]],
         compile_: Callable[[bytes, str, str], Any],
         after: Callable[[str], None],
     ) -> None:
-        """Make one; ``wants(name, path)`` chooses the modules."""
-        self.wants, self.compile_, self.after = wants, compile_, after
+        """Make one; ``wants(name, path)`` chooses the modules, of those in ``places(name, folders)``."""
+        self.wants, self.places, self.compile_, self.after = wants, places, compile_, after
 
     def find_spec(self, fullname: str, path: Optional[Sequence[str]], target: Any = None) -> Any:
         """Return the usual spec with our loader, or None for what is not of interest."""
+        places = self.places(fullname, sys.path if path is None else path)
+        if not places or importlib.machinery.PathFinder.find_spec(fullname, places, target) is None:
+            return None  # to look everywhere, and let Python do the same again, is half of what a recorder costs
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is None or type(spec.loader) is not importlib.machinery.SourceFileLoader or not spec.origin:
             return None

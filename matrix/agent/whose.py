@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 import types
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 LIBRARY, SUBJECT, SUITE = 0, 1, 2
 get_frame = sys._getframe  # a program may take it away
@@ -23,10 +23,25 @@ class Whose:
         self.roots: Dict[str, str] = config["roots"]
         self.kinds: Dict[str, int] = {}  # of the files that were rewritten
         self.threads: Dict[int, int] = {}  # who started each
+        self.folders: Dict[str, bool] = {}  # that hold modules: whether of the suite
 
     def wants(self, name: str, path: str) -> bool:
         """Say whether a module is the subject's or the suite's."""
         return self.kind_of(name, path) != LIBRARY
+
+    def places(self, name: str, folders: Iterable[str]) -> List[str]:
+        """Return those of some folders where a module of this name may lie that is the subject's or the suite's."""
+        if self.kind_of(name, "") != LIBRARY:
+            return list(folders)
+        return [folder for folder in folders if isinstance(folder, str) and self.holds_suite(folder)]
+
+    def holds_suite(self, folder: str) -> bool:
+        """Say whether modules that lie in a folder are the suite's; the empty name is that of the working directory."""
+        folder = folder or os.getcwd()
+        if folder not in self.folders:
+            inside = os.path.realpath(folder) + os.sep
+            self.folders[folder] = inside.startswith(self.suite_roots) and "site-packages" not in folder
+        return self.folders[folder]
 
     def kind_of(self, name: str, path: str) -> int:
         """Return whose a module is."""

@@ -117,15 +117,20 @@ def scratch(inside: Path | None = None) -> Iterator[Path]:
 def hooked(site: Path, config: Path) -> Iterator[None]:
     """Let every Python process of an environment start the recorder, for as long as the context lasts.
 
-    A ``.pth`` file reaches console scripts, children, ``-I`` and ``-E`` and cleared environments alike.
+    A ``.pth`` file reaches console scripts, children, ``-I`` and ``-E`` and cleared environments alike. Whatever the
+    program says about bytecode, the recorder's own is kept: to compile it takes longer than many a suite.
     """
     agent = f"{str(AGENT / '__init__.py')!r}, submodule_search_locations=[{str(AGENT)!r}]"
     loader = (
         "import importlib.util as u, sys\n"
+        "no, sys.dont_write_bytecode = sys.dont_write_bytecode, False\n"
         f"s = u.spec_from_file_location('_caliper_agent', {agent})\n"
         "m = sys.modules.setdefault('_caliper_agent', u.module_from_spec(s))\n"
-        "import _caliper_agent.hook\n"
-        f"_caliper_agent.hook.start({str(config)!r})\n"
+        "try:\n"
+        "    import _caliper_agent.hook\n"
+        f"    _caliper_agent.hook.start({str(config)!r})\n"
+        "finally:\n"
+        "    sys.dont_write_bytecode = no\n"
     )
     code = f"import sys; exec({loader!r}) if sys.version_info >= (3, 8) else None\n"
     path = site / HOOK

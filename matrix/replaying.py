@@ -17,7 +17,7 @@ from matrix.errors import CaliperError
 from matrix.recording import AGENT, in_memory, scratch
 from matrix.services import Control, Services, load_services
 from matrix.subject import Subject
-from matrix.trace import Trace, read_definitions
+from matrix.trace import Trace, read_checked
 
 # Seconds that one call may compute. Sleep is virtual, so that what takes longer hangs; the slowest of oras takes 0.3 s.
 CALL_LIMIT = 10.0
@@ -76,7 +76,7 @@ def replay_release(
         TraceError: a trace cannot be used.
         ReplayError: the agent ended without a result.
     """
-    held = [(path, definitions(path, checked)) for path in traces]
+    held = [(path, checked_trace(path, checked)) for path in traces]
     with contextlib.ExitStack() as stack:
         agents = [
             stack.enter_context(agent_on(subject, release, python, part, also=also))
@@ -91,19 +91,19 @@ def prepare_replays(subject: Subject, traces: Sequence[Path], checked: Path) -> 
     """Load what a replay of these traces takes; its forks need not."""
     start = load_services(subject.services, subject.options)
     for path in traces:
-        with start(definitions(path, checked).header["profile"]):
+        with start(checked_trace(path, checked).header["profile"]):
             pass  # whatever they load, they have loaded then
 
 
-def definitions(path: Path, checked: Path) -> Trace:
-    """Return the definitions of a trace; a process reads them once."""
+def checked_trace(path: Path, checked: Path) -> Trace:
+    """Return a trace, as `read_checked` does; a process reads it once."""
     status = path.stat() if path.exists() else None
-    return _definitions(path, checked, status and (status.st_size, status.st_mtime_ns))
+    return _checked_trace(path, checked, status and (status.st_size, status.st_mtime_ns))
 
 
 @functools.cache
-def _definitions(path: Path, checked: Path, _as_it_is: object) -> Trace:
-    return read_definitions(path, checked)
+def _checked_trace(path: Path, checked: Path, _as_it_is: object) -> Trace:
+    return read_checked(path, checked)
 
 
 def as_profile(trace: Trace, replay: Replay) -> dict[str, Any]:
@@ -137,11 +137,11 @@ def agent_on(
     **options: Unpack[Options],
 ) -> Iterator["Running"]:
     """Start an agent on traces in an environment, with the services of each around it."""
-    start = load_services(subject.services, subject.options)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch(in_memory()))
-        # Python starts while the services do.
+        # Python starts while the services are loaded and do.
         running = stack.enter_context(Running(release, python, folder, len(traces)))
+        start = load_services(subject.services, subject.options)
         jobs: list[dict[str, Any]] = []
         for path, trace in traces:
             services = stack.enter_context(start(trace.header["profile"]))

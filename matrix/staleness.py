@@ -154,14 +154,15 @@ def _shared_inputs(plan: Plan, as_of: str) -> dict[str, Any]:
 
 
 def code_used() -> dict[str, str]:
-    """Return the digest of each file of ours that this process has loaded, and of the agent, by path.
+    """Return the digest of each file of ours that this process has loaded, of the agent and of the schema, by path.
 
     Asked at the end of a run: whatever had a part in it is there, and no list of files has to be kept by hand. A file
     that was written after this process began to load them gets a digest that no file has.
     """
     ours = f"{PACKAGE}{os.sep}"
     loaded = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
-    files = {Path(file) for file in loaded if file.startswith(ours) and file.endswith(".py")} | set(AGENT.rglob("*.py"))
+    files = {Path(file) for file in loaded if file.startswith(ours) and file.endswith(".py")}
+    files |= {*AGENT.rglob("*.py"), *PACKAGE.glob("schema*.py")}
     return {
         path.relative_to(PACKAGE).as_posix(): "changed" if path.stat().st_mtime > BEGAN else file_digest(path)
         for path in sorted(files)

@@ -9,13 +9,15 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matrix.agent.contents import content_of
 from matrix.errors import CaliperError
 from matrix.files import atomic_write
-from matrix.schema import Checker
 from matrix.staleness import AGENT, PACKAGE, file_digest
+
+if TYPE_CHECKING:
+    from matrix.schema import Checker
 
 SCHEMA = 1
 MEMBER = 1 << 20  # bytes of JSON in a gzip member: what a killed recording loses at most
@@ -142,7 +144,7 @@ def nesting(line: bytes) -> int:
     return deepest
 
 
-def read_header(path: Path, lines: Iterator[tuple[int, Event]], checker: Checker) -> Event:
+def read_header(path: Path, lines: Iterator[tuple[int, Event]], checker: "Checker") -> Event:
     """Return the first line, or raise TraceError."""
     _, header = next(lines, (0, {}))
     if "trace" not in header:
@@ -156,10 +158,8 @@ def read_header(path: Path, lines: Iterator[tuple[int, Event]], checker: Checker
     return header
 
 
-def read_definitions(path: Path, checked: Path) -> Trace:
-    """Read a trace without its events: what the process that serves a replay needs.
-
-    The whole is validated, once: an empty file in the folder ``checked`` notes each trace that was, and by which code.
+def read_checked(path: Path, checked: Path) -> Trace:
+    """Read a trace that is validated once: an empty file in the folder ``checked`` notes each that was, by which code.
 
     Raises:
         TraceError: as `read_trace`.
@@ -173,13 +173,12 @@ def read_definitions(path: Path, checked: Path) -> Trace:
         return trace
     with gzip.open(io.BytesIO(data)) as lines:
         trace = Trace(json.loads(next(lines)), {}, [], [], {}, note.name.partition("-")[0])
-        for line in lines:
-            if line.startswith(b'{"def":'):
-                made = json.loads(line)
-                if made["def"] == "blob":
-                    trace.blobs[made["id"]] = content_of(made)
-                else:
-                    trace.definitions.append(made)
+        for line in map(json.loads, lines):
+            if line.get("def") == "blob":
+                trace.blobs[line["id"]] = content_of(line)
+            else:
+                (trace.definitions if "def" in line else trace.events).append(line)
+    trace.end.update(trace.events.pop())
     return trace
 
 
@@ -194,6 +193,8 @@ def read_trace(path: Path) -> Trace:
     Raises:
         TraceError: it is not a trace, of another schema version, cut off, or breaks the schema.
     """
+    from matrix.schema import Checker  # noqa: PLC0415 # a trace is validated once, and loading this takes as long
+
     checker = Checker()
     lines = lines_of(path)
     header = read_header(path, lines, checker)

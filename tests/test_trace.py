@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lines import END, HEADER, Json, begins, blob, call, check, pack, sha256, stub
 
 from matrix import trace as traces
-from matrix.trace import DEEPEST, TraceError, read_definitions, read_trace, write_trace
+from matrix.trace import DEEPEST, TraceError, read_checked, read_trace, write_trace
 
 LINES = [
     blob(b"x" * 600),
@@ -59,30 +59,28 @@ def test_round_trip(good: Path) -> None:
     assert trace.blobs == {sha256(b"x" * 600): b"x" * 600}
 
 
-def test_definitions_alone(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What serves a replay is read without the events, from a trace that was validated once."""
+def test_a_trace_is_validated_once(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read the same afterwards."""
     whole, checked = read_trace(good), tmp_path / "checked"
-    read_definitions(good, checked)
+    read_checked(good, checked)
     monkeypatch.setattr(traces, "read_trace", lambda _path: pytest.fail("validated again"))
-    found = read_definitions(good, checked)
-    assert (found.header, found.digest, found.blobs) == (whole.header, whole.digest, whole.blobs)
-    assert found.definitions == whole.definitions
-    assert found.events == []
+    found = read_checked(good, checked)
+    assert found == whole
 
 
-def test_definitions_of_a_trace_that_lies(tmp_path: Path) -> None:
+def test_a_trace_that_lies_is_never_valid(tmp_path: Path) -> None:
     """It is refused each time."""
     path = tmp_path / "lies.trace.jsonl.gz"
     write_trace(path, {name: value for name, value in HEADER.items() if name != "trace"}, [call(1, {"$ref": 7}), END])
     for _ in range(2):
         with pytest.raises(TraceError, match="line"):
-            read_definitions(path, tmp_path / "checked")
+            read_checked(path, tmp_path / "checked")
 
 
-def test_definitions_of_no_trace(tmp_path: Path) -> None:
+def test_no_trace_is_never_valid(tmp_path: Path) -> None:
     """A file that is not there is told as such."""
     with pytest.raises(TraceError, match="no such trace"):
-        read_definitions(tmp_path / "none.trace.jsonl.gz", tmp_path / "checked")
+        read_checked(tmp_path / "none.trace.jsonl.gz", tmp_path / "checked")
 
 
 def test_calls(good: Path) -> None:

@@ -221,11 +221,11 @@ def _verdicts(plan: staleness.Plan, result: Run) -> str:
     from matrix.baseline import Baseline, masks_path, read_baseline  # noqa: PLC0415 # not needed for the map
     from matrix.commands.replay import as_text  # noqa: PLC0415
     from matrix.judging import sort_reports  # noqa: PLC0415
-    from matrix.trace import read_trace  # noqa: PLC0415
+    from matrix.replaying import checked_trace  # noqa: PLC0415
 
     parts = []
     for path in plan.traces:
-        trace = read_trace(path)
+        trace = checked_trace(path, _checked(plan))
         masks = masks_path(path)
         baseline = read_baseline(masks, trace) if masks.exists() else Baseline(trace.digest)
         reports = sort_reports(result.profiles[trace.header["profile"]]["reports"])

@@ -1,5 +1,6 @@
 """What a replay imports: alone, with what the suite needs besides, and once for several traces."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from recorded import make_environment, site_packages
 
 from matrix.agent.contents import held
+from matrix.agent.sharing import become
 from matrix.recording import record_command
 from matrix.replaying import replay_release
 from matrix.subject import Subject
@@ -134,3 +136,24 @@ def test_what_the_suite_needs_besides_is_no_part_of_a_plain_import(
     for problem, _ in found.values():
         assert alone in problem
         assert bool(problem) == bool(alone)
+
+
+def test_nothing_of_one_profile_is_left_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three in a row: variables, those that hide another value too, redirects and files."""
+    monkeypatch.chdir(tmp_path)
+    before = {"HIDDEN": "before"}
+    monkeypatch.setenv("HIDDEN", "one")
+    monkeypatch.setenv("OWN", "one")
+    roots = {"work": str(tmp_path / "work")}
+    one: dict[str, Any] = {"environment": {"HIDDEN": "one", "OWN": "one"}, "redirects": {"a:1": "b"}, "roots": roots}
+    two: dict[str, Any] = {"environment": {"OWN": "two", "OTHER": "two"}, "redirects": {"c:1": "d"}, "roots": roots}
+    three: dict[str, Any] = {"environment": {}, "redirects": {}, "roots": roots}
+    followed = one["redirects"]
+    become(one, two, before)
+    assert [os.environ.get(name) for name in ("HIDDEN", "OWN", "OTHER")] == ["before", "two", "two"]
+    assert followed == {"c:1": "d"}
+    Path("made").touch()
+    become(two, three, before)
+    assert [os.environ.get(name) for name in ("HIDDEN", "OWN", "OTHER")] == ["before", None, None]
+    assert followed == {}
+    assert list(Path(roots["work"]).iterdir()) == []

@@ -70,7 +70,7 @@ class Imports:
         """
         lookups = Lookups(self.job.get("also", []))
         sys.meta_path.append(lookups)
-        names = sorted({e["module"] for e in self.trace.tests[""] if e["e"] == "import" and e["subject"]})
+        names = sorted({event["module"] for event in importing(self.trace) if event["subject"]})
         problem = next(filter(None, map(self.problem, names)), "")
         self.alone, noticed = lookups.end([problem, sharing.noticed])
         sharing.noticed = sharing.noticed or noticed

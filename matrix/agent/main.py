@@ -43,10 +43,10 @@ def main() -> None:
     confining.silence()
     confining.limits(job)
     confining.stay_here(job)
-    version = ".".join(map(str, sys.version_info[:3]))
+    version, site = ".".join(map(str, sys.version_info[:3])), sysconfig.get_paths()["purelib"]
     for each in jobs:
         os.set_inheritable(each["out"], False)
-        each["templates"].update(python=version, prefix=sys.prefix, site=sysconfig.get_paths()["purelib"])
+        each["templates"].update(python=version, prefix=sys.prefix, site=site)
     os.chdir(job["roots"]["work"])
     sys.path[:0] = job.get("overlay", [])
     set_presets(job)
@@ -58,15 +58,15 @@ def main() -> None:
     imports.plain(sharing)
     confining.virtual_sleep()
     imports.make()
-    sharing.end(bool(agent.files.scan()))
+    sharing.end(agent.files.scan)
     if agent.reach.folder:
         agent.report({"test": ""})
         agent.report({"reached": agent.reach.take()})
     agent.run()
     if sharing.noticed and jobs[1:]:
         start_again(jobs[1:], variables)
-    for each, trace in zip(jobs[1:], traces[1:]):
-        become(job, each)
+    for before, each, trace in zip(jobs, jobs[1:], traces[1:]):
+        become(before, each, variables)
         agent = Agent(each, trace)
         imports.tell(trace, agent.report)
         agent.run()

@@ -364,10 +364,3 @@ def rewrite(source: Any, path: str, name: str, define: Callable[[Any, str, str, 
     """Return the probed tree of a module, from its source or its tree."""
     tree = source if isinstance(source, ast.AST) else ast.parse(source, path)
     return Rewriter(name, define, suite, path).visit(tree)
-
-
-def compile_probed(
-    source: bytes, path: str, name: str, define: Callable[[Any, str, str, str], int], suite: bool
-) -> Any:
-    """Return the code of a probed module."""
-    return compile(rewrite(source, path, name, define, suite), path, "exec", dont_inherit=True)

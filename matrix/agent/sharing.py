@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from typing import Any, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List
 
 from .held import Trace
 
@@ -20,7 +20,8 @@ class Sharing:
     def __init__(self, jobs: List[Dict[str, Any]], traces: List[Trace]) -> None:
         """Take the jobs and their traces; the first is at work."""
         alike = all(job["allowed"] == jobs[0]["allowed"] and job["roots"] == jobs[0]["roots"] for job in jobs)
-        self.noticed = not alike or any(imports(trace) != imports(traces[0]) for trace in traces)
+        several = len(jobs) > 1  # one alone need not be looked after
+        self.noticed = not several or not alike or any(imports(trace) != imports(traces[0]) for trace in traces[1:])
         said: List[Dict[str, str]] = [job["environment"] for job in jobs]
         names = {name for variables in said for name in variables}
         self.differing = {os.fsencode(name) for name in names if len({each.get(name) for each in said}) > 1}
@@ -29,9 +30,9 @@ class Sharing:
         """Look out from now on."""
         keep(Variables(os.environ._data, self))  # type: ignore[attr-defined] # nothing else tells of reading
 
-    def end(self, changed: bool) -> None:
-        """Look out no more; ``changed`` says whether files were."""
-        noticed = self.noticed or changed
+    def end(self, scan: Callable[[], Any]) -> None:
+        """Look out no more; ``scan()`` returns the files that were changed meanwhile."""
+        noticed = self.noticed or bool(scan())
         keep(dict(os.environ._data))  # type: ignore[attr-defined] # which reads them all
         self.noticed = noticed
 
@@ -72,13 +73,16 @@ def importing(trace: Trace) -> List[Dict[str, Any]]:
     return [event for event in trace.tests[""] if event["e"] == "import" and "own" not in event]
 
 
-def become(job: Dict[str, Any], other: Dict[str, Any]) -> None:
-    """Go from a job that is done to another one."""
-    for name in job["environment"].keys() - other["environment"].keys():
+def become(job: Dict[str, Any], other: Dict[str, Any], variables: Dict[str, str]) -> None:
+    """Go from a job that is done to another one; ``variables`` are those that the environment had before any."""
+    for name in job["environment"]:
         os.environ.pop(name, None)
+    os.environ.update({name: variables[name] for name in job["environment"] if name in variables})
     os.environ.update(other["environment"])
-    job["redirects"].clear()  # they are followed already
-    job["redirects"].update(other["redirects"])
+    followed = job["redirects"]
+    followed.clear()
+    followed.update(other["redirects"])
+    other["redirects"] = followed
     empty(other)
 
 
